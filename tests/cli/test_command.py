@@ -1,0 +1,61 @@
+"""What every command gets without writing it."""
+
+from __future__ import annotations
+
+import inspect
+import json as json_module
+from typing import Annotated
+
+import pytest
+import typer
+
+from tfmmrec.cli.command import Command, prepare
+from tfmmrec.cli.output import Json, console
+
+
+def greet(name: Annotated[str, typer.Argument()], times: int = 1, json: Json = False) -> dict:
+    """Greets."""
+    print("a library's chatter")
+    console().print(f"hello {name}", *["again"] * (times - 1))
+    return {"name": name, "times": times}
+
+
+def test_people_read_what_the_command_prints(capsys):
+    prepare(greet, False)(name="Ada", times=2, json=False, debug=False)
+    assert capsys.readouterr().out == "a library's chatter\nhello Ada again\n"
+
+
+def test_machines_read_json_and_nothing_else(capsys):
+    prepare(greet, False)(name="Ada", times=1, json=True, debug=False)
+    shown = capsys.readouterr()
+    assert json_module.loads(shown.out) == {"name": "Ada", "times": 1}
+    assert shown.err == "a library's chatter\nhello Ada\n"
+
+
+def test_the_signature_gains_debug_and_keeps_the_rest():
+    prepared = inspect.signature(prepare(greet, False), eval_str=True)
+    assert list(prepared.parameters) == ["name", "times", "json", "debug"]
+    assert prepared.parameters["name"].default is inspect.Parameter.empty
+    assert prepared.parameters["times"].default == 1
+    assert prepare(greet, False).__doc__ == "Greets."
+
+
+def test_a_command_without_json_is_refused():
+    def mute(name: str) -> None: ...
+
+    with pytest.raises(TypeError, match="command 'mute' lacks its parameter `json: Json = False`"):
+        prepare(mute, False)
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_tensorflow_is_imported_for_those_that_need_it(needed, monkeypatch):
+    calls = []
+    monkeypatch.setattr("tfmmrec.cli.command.import_tensorflow", lambda: calls.append(1))
+    prepare(greet, needed)(name="Ada", times=1, json=False, debug=False)
+    assert calls == [1] * needed
+
+
+def test_command_loads_the_function_of_its_name():
+    from tfmmrec.cli.zoo import zoo
+
+    assert Command("zoo", "the models").load() is zoo

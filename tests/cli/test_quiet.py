@@ -1,0 +1,41 @@
+"""TensorFlow keeps quiet for the command line, and only there, and only if nobody asks for its log."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tfmmrec.cli.quiet import _standard_error_held
+
+# Everything below would be talkative: devices, a compiled function, fitting.
+WORK = (
+    "import tfmmrec\n"
+    "from tfmmrec.cli.quiet import import_tensorflow\n"
+    "import_tensorflow()\n"
+    "import tensorflow as tf, tensorflow_hub, tensorflow_recommenders\n"
+    "model = tf.keras.Sequential([tf.keras.layers.Dense(2)])\n"
+    "model.compile('adam', 'mse')\n"
+    "model.fit(tf.ones([4, 3]), tf.ones([4, 2]), verbose=0)\n"
+)
+
+
+def test_tensorflow_at_work_writes_nothing(run_python):
+    done = run_python(WORK, TF_CPP_MIN_LOG_LEVEL=None)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_whoever_sets_the_log_level_gets_the_log(run_python):
+    done = run_python(WORK, TF_CPP_MIN_LOG_LEVEL="0")
+    assert done.returncode == 0 and "cpu_feature_guard" in done.stderr
+
+
+def test_what_was_held_is_lost_unless_something_fails(capfd):
+    with _standard_error_held():
+        os.write(2, b"chatter\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    with pytest.raises(ImportError), _standard_error_held():
+        os.write(2, b"the reason\n")
+        raise ImportError
+    assert capfd.readouterr().err == "the reason\n"

@@ -1,0 +1,42 @@
+"""`tfmmrec zoo`."""
+
+from __future__ import annotations
+
+import json
+
+from tfmmrec.cli.main import main
+from tfmmrec.cli.zoo import _describe
+from tfmmrec.zoo import ZOO
+
+
+def test_models_as_json(capsys):
+    assert main(["zoo", "models", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["models"]
+    assert [entry["name"] for entry in answer["models"]] == list(ZOO)
+    assert answer["models"][0]["when"] == ZOO["two_tower"].when
+
+
+def test_everything_is_shown_to_people(capsys):
+    assert main(["zoo"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("two_tower", "EarlyFusion", "TextEncoder", "sampled_softmax"):
+        assert word in shown
+
+
+def test_a_part_tells_its_needs_and_papers():
+    class Blend:
+        """Weighs one modality
+        against another (Ngiam et al. 2011).
+
+        After Arevalo et al. (2017) and Wu & He 2018; see Ngiam et al. 2011.
+        """
+
+        def __init__(self, dim, *, dropout=0.1, **other): ...
+
+    assert _describe("Blend", Blend) == {
+        "name": "Blend",
+        "what": "Weighs one modality against another (Ngiam et al. 2011).",
+        "needs": ["dim"],
+        "paper": ["Ngiam et al. 2011", "Arevalo et al. 2017", "Wu & He 2018"],
+    }

@@ -1,0 +1,44 @@
+"""The way through on whichever TensorFlow is installed: `make compat` runs this on 2.21."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.fusion.early import EarlyFusion
+from tfmmrec.losses.full_softmax import full_softmax
+
+
+def test_keras_is_keras_2_of_the_same_release():
+    assert importlib.metadata.version("tf-keras").rsplit(".", 1)[0] == tf.__version__.rsplit(".", 1)[0]
+    assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")
+
+
+def test_the_libraries_beside_tensorflow_import():
+    import tensorflow_hub
+    import tensorflow_recommenders
+    import tensorflow_text
+    from tensorflow_serving.apis import predict_pb2
+
+    assert issubclass(tensorflow_recommenders.Model, tf.keras.Model)
+    assert issubclass(tensorflow_hub.KerasLayer, tf.keras.layers.Layer)
+    assert tensorflow_text.__version__.startswith(tf.__version__.rsplit(".", 1)[0])
+    assert predict_pb2.PredictRequest().ByteSize() == 0
+
+
+def test_a_fusion_and_a_loss_train():
+    fusion = EarlyFusion(dim=4)
+    present = tf.constant([True, False, True])
+    embedded = {
+        "text": {"vector": tf.random.normal([3, 5], seed=1), "present": present},
+        "image": {"vector": tf.random.normal([3, 6], seed=2), "present": ~present},
+    }
+    candidates = tf.random.normal([7, 4], seed=3)
+    with tf.GradientTape() as tape:
+        logits = tf.matmul(fusion(embedded, training=True), candidates, transpose_b=True)
+        losses = full_softmax(logits, tf.constant([0, 3, 6]), tf.fill([7], True))
+    gradients = tape.gradient(losses, fusion.trainable_variables)
+    assert losses.shape == [3] and np.isfinite(losses).all()
+    assert gradients and all(gradient is not None for gradient in gradients)

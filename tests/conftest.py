@@ -1,0 +1,72 @@
+"""What all tests share: Keras 2, a quiet TensorFlow, four logical CPUs for replicas, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest  # noqa: E402
+
+import tfmmrec  # noqa: E402, F401  (before TensorFlow, which the test modules import)
+
+ROOT = Path(__file__).parents[1]
+NUM_LOGICAL_CPUS = 4
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Splits the CPU before any test starts TensorFlow's runtime, after which it cannot be split."""
+    if "tensorflow" in sys.modules:
+        _split_cpu()
+
+
+@pytest.fixture
+def replicas() -> Callable[[int], object]:
+    """`replicas(n)`: a MirroredStrategy over n logical CPUs, n up to 4."""
+    _split_cpu()
+    import tensorflow as tf
+
+    def make(num_replicas: int):
+        return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(num_replicas)])
+
+    return make
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess]:
+    """`run_python("code", VARIABLE="value")`: runs code in a fresh interpreter; None unsets a variable."""
+
+    def run(code: str, **variables: str | None) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+        environment = {name: value for name, value in environment.items() if value is not None}
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def connect_to_this_machine(self: socket.socket, address) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test must not reach the network, but it connects to {address[0]!r}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_to_this_machine)
+
+
+def _split_cpu() -> None:
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_LOGICAL_CPUS)]
+        )

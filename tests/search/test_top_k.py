@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.search.top_k import block_size_for, two_stage_top_k
+
+
+@pytest.mark.parametrize("block_size", [None, 1, 7, 10, 1000])
+@pytest.mark.parametrize("k", [1, 5, 100])
+@pytest.mark.parametrize("num_values", [3, 10_000])
+def test_equals_top_k_ties_included(block_size, k, num_values):
+    scores = np.random.default_rng(k).integers(0, num_values, (13, 100)).astype(np.float32)
+    scores[:, ::7] = -np.inf
+    expected = tf.math.top_k(scores, k)
+    values, columns = two_stage_top_k(tf.constant(scores), k, block_size)
+    np.testing.assert_array_equal(values, expected.values)
+    np.testing.assert_array_equal(columns, expected.indices)
+
+
+def test_a_row_shorter_than_k_is_padded():
+    values, columns = two_stage_top_k(tf.constant([[1.0, 3.0, 2.0], [-np.inf, 0.0, 0.0]]), 5, block_size=2)
+    np.testing.assert_array_equal(values, [[3, 2, 1, -np.inf, -np.inf], [0, 0] + 3 * [-np.inf]])
+    np.testing.assert_array_equal(columns, [[1, 2, 0, -1, -1], [1, 2, 0, -1, -1]])
+
+
+def test_all_equal_scores_come_in_the_order_of_their_columns():
+    values, columns = two_stage_top_k(tf.zeros([2, 50]), 7)
+    np.testing.assert_array_equal(columns, [range(7)] * 2)
+    assert not values.numpy().any()
+
+
+@pytest.mark.parametrize("shape", [(0, 9), (4, 0), (3, 1)])
+def test_extreme_shapes(shape):
+    values, columns = two_stage_top_k(tf.zeros(shape), 4)
+    assert values.shape == columns.shape == (shape[0], 4)
+    assert (columns.numpy() >= 0).sum() == shape[0] * min(shape[1], 4)
+
+
+def test_open_sizes_in_a_graph():
+    @tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([], tf.int32)])
+    def top(scores, k):
+        return two_stage_top_k(scores, k)
+
+    for num_columns, k in ((1, 1), (101, 3), (1000, 10), (5, 8)):
+        scores = np.random.default_rng(k).random((6, num_columns), np.float32)
+        values, columns = top(scores, k)
+        found = min(k, num_columns)
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :found]
+        np.testing.assert_array_equal(columns[:, :found], expected)
+        np.testing.assert_array_equal(values[:, :found], np.take_along_axis(scores, expected, axis=1))
+        assert (columns.numpy()[:, found:] == -1).all() and np.isneginf(values.numpy()[:, found:]).all()
+
+
+def test_block_size_divides_where_it_can():
+    assert block_size_for(50_000, 20) == 50
+    assert block_size_for(50_021, 20) == 50  # a prime: √(50021 / 20)
+    assert block_size_for(1, 100) == 1

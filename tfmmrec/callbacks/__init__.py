@@ -1,0 +1,13 @@
+"""Keras callbacks of a training."""
+
+from tfmmrec._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Keeper": "keeper",
+        "ProgressBar": "progress_bar",
+        "RefreshHistory": "refresh_history",
+        "Validation": "validation",
+    },
+)

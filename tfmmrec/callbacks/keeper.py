@@ -1,0 +1,135 @@
+"""Keeps a training: checkpoints, the history of its metrics, early stopping, resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+
+class _KeptState(tf.train.experimental.PythonState):
+    """Plain values that are saved in the same file as the weights, so that both are always of one moment."""
+
+    def __init__(self):
+        self.values: dict = {"epoch": 0, "rows": [], "best": None, "best_epoch": 0, "callbacks": []}
+
+    def serialize(self) -> str:
+        return json.dumps(self.values)
+
+    def deserialize(self, string_value: str) -> None:
+        self.values = json.loads(string_value)
+
+
+class Keeper(tf.keras.callbacks.Callback):
+    """Saves where a phase of a training stands, and stops it when the validation metric no longer rises.
+
+    Everything a resumed fit needs is in one checkpoint: weights, optimizer, counts of random draws, epoch, metrics so
+    far, the plain attributes of the other callbacks. The batches follow from the step number.
+
+    Args:
+        folder: where the checkpoints go.
+        monitor: the metric of the logs that is to rise; None to keep no best.
+        patience: validations without a new best after which the fit stops; None for never.
+        others: the user's callbacks, whose state is kept too.
+        save_seconds: at least so many seconds between two checkpoints.
+        keep_best: also keep the weights of the best epoch.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str | None = None,
+        patience: int | None = None,
+        others: Sequence[tf.keras.callbacks.Callback] = (),
+        save_seconds: float = 10.0,
+        keep_best: bool = False,
+    ):
+        super().__init__()
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.patience = patience
+        self.others = list(others)
+        self.save_seconds = save_seconds
+        self.keep_best = keep_best
+        self._state = _KeptState()
+        self._last_save = time.monotonic()
+        self._started = time.monotonic()
+
+    def attach(self, model: tf.keras.Model, resume: bool) -> int:
+        """Binds the compiled and built model; with `resume` restores the newest checkpoint, if there is one.
+
+        Returns:
+            The epoch to begin with.
+        """
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=self._state)
+        self._manager = tf.train.CheckpointManager(checkpoint, str(self.folder), max_to_keep=2)
+        if resume and self._manager.latest_checkpoint:
+            checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        return self._state.values["epoch"]
+
+    @property
+    def rows(self) -> list[dict]:
+        """One dict for each epoch: epoch from 1, loss, metrics, seconds."""
+        return self._state.values["rows"]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (from 1) with the best monitored metric; the last one without a monitor."""
+        return self._state.values["best_epoch"] or self._state.values["epoch"]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the metric has not risen for `patience` validations."""
+        values = self._state.values
+        if self.patience is None or values["best"] is None:
+            return False
+        validated = [row["epoch"] for row in self.rows if self.monitor in row]
+        return sum(epoch > values["best_epoch"] for epoch in validated) >= self.patience
+
+    def on_train_begin(self, logs=None):
+        self._started = time.monotonic()
+        for other, values in zip(self.others, self._state.values["callbacks"], strict=False):
+            vars(other).update(values)
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = self._state.values
+        row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._started, 3)}
+        row |= {name: float(value) for name, value in (logs or {}).items()}
+        self._started = time.monotonic()
+        values["rows"].append(row)
+        values["epoch"] = epoch + 1
+        value = row.get(self.monitor) if self.monitor else None
+        if value is not None and not np.isfinite(value):
+            raise FloatingPointError(f"{self.monitor} became {value} in epoch {epoch + 1}; lower the learning rate")
+        if value is not None and (values["best"] is None or value > values["best"]):
+            values["best"], values["best_epoch"] = value, epoch + 1
+            if self.keep_best:
+                tf.train.Checkpoint(model=self.model).write(str(self.folder / "best"))
+        if self.stopped:
+            self.model.stop_training = True
+        if time.monotonic() - self._last_save >= self.save_seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Writes a checkpoint now."""
+        self._state.values["callbacks"] = [_plain(other) for other in self.others]
+        self._manager.save()
+        self._last_save = time.monotonic()
+
+    def on_train_end(self, logs=None):
+        self.save()
+
+
+def _plain(callback: tf.keras.callbacks.Callback) -> dict:
+    """The attributes of a callback that are plain numbers, strings or truth values."""
+    plain = {}
+    for name, value in vars(callback).items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, bool | int | float | str) and not name.startswith("__"):
+            plain[name] = value
+    return plain

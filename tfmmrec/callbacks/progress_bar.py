@@ -1,0 +1,65 @@
+"""A progress bar with examples a second and the time left."""
+
+from __future__ import annotations
+
+import time
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class ProgressBar(tf.keras.callbacks.Callback):
+    """One line for a fit, on standard error; without a terminal a line every ten seconds at most.
+
+    Args:
+        title: stands before the bar.
+        batch_size: rows in a global batch, for examples a second.
+        num_steps: steps from the first epoch to the last.
+        first_step: steps done before, by the run that this one resumes.
+    """
+
+    def __init__(self, title: str, batch_size: int, num_steps: int, first_step: int = 0):
+        super().__init__()
+        self.batch_size = batch_size
+        self.num_steps = num_steps
+        self.first_step = first_step
+        self.title = title
+        self._console = Console(stderr=True)
+
+    def on_train_begin(self, logs=None):
+        self._steps, self._note, self._last_line = self.first_step, "", 0.0
+        self._started = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(self.title, total=self.num_steps, completed=self.first_step, note="")
+        self._bar.start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps += 1
+        self._bar.update(self._task, completed=self._steps, note=self._text(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = [f"{name[4:]} {value:.4f}" for name, value in (logs or {}).items() if name.startswith("val_")]
+        self._note = "  ".join(values) or self._note
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line >= 10.0:
+            self._last_line = now
+            left = (self.num_steps - self._steps) * (now - self._started) / max(self._steps - self.first_step, 1)
+            self._console.print(f"{self.title}: epoch {epoch + 1}  {self._text(logs)}  at most {left:.0f} s left")
+
+    def on_train_end(self, logs=None):
+        self._bar.stop()
+        self._console.print(f"{self.title}: {self._text(logs)}, {time.monotonic() - self._started:.0f} s")
+
+    def _text(self, logs) -> str:
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        rate = (self._steps - self.first_step) * self.batch_size / seconds
+        return f"loss {(logs or {}).get('loss', float('nan')):.4f}  {self._note}  {rate:,.0f} examples/s"

@@ -1,0 +1,81 @@
+"""What every command has: `--debug`, a `--json` that has standard output to itself, a quiet TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from tfmmrec.cli.output import to_json
+from tfmmrec.cli.quiet import import_tensorflow
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of the command table: all that `tfmmrec --help` needs to know, without importing the command.
+
+    Attributes:
+        name: what it is called; its module `tfmmrec.cli.<name>` holds a function of that name, or a
+            `typer.Typer` for a command with subcommands.
+        help: the line that `tfmmrec --help` shows.
+        needs_tensorflow: TensorFlow is imported, quietly, once the arguments have been read.
+        is_resumable: `--resume` goes on after an interruption.
+    """
+
+    name: str
+    help: str
+    needs_tensorflow: bool = True
+    is_resumable: bool = False
+
+    def load(self) -> Any:
+        """Imports the function, or the `typer.Typer`."""
+        return getattr(import_module(f"tfmmrec.cli.{self.name}"), self.name)
+
+
+def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..., None]:
+    """Wraps a command's function as the command line calls it.
+
+    Args:
+        function: has a parameter `json: Json`, prints for people, and returns what `--json` prints.
+        needs_tensorflow: imports TensorFlow quietly before the call.
+
+    Returns:
+        A function with the same options and `--debug`; it prints the JSON and returns nothing.
+
+    Raises:
+        TypeError: `function` has no parameter `json`.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    if "json" not in signature.parameters:
+        raise TypeError(f"command {function.__name__!r} lacks its parameter `json: Json = False`")
+
+    @functools.wraps(function)
+    def wrapped(*, debug: bool, **arguments: Any) -> None:
+        if not arguments["json"]:
+            if needs_tensorflow:
+                import_tensorflow()
+            function(**arguments)
+            return
+        # Whatever a library prints while the command works goes to standard error.
+        with contextlib.redirect_stdout(sys.stderr):
+            if needs_tensorflow:
+                import_tensorflow()
+            answer = function(**arguments)
+        print(to_json(answer))
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [parameter.replace(kind=keyword) for parameter in signature.parameters.values()]
+    parameters.append(inspect.Parameter("debug", keyword, default=False, annotation=Debug))
+    del wrapped.__wrapped__  # or its signature, which lacks --debug, would be read instead
+    wrapped.__signature__ = signature.replace(parameters=parameters, return_annotation=None)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped

@@ -1,0 +1,76 @@
+"""`tfmmrec zoo`: the models and the parts they are built from."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tfmmrec.cli.output import Json, console, table
+
+Part = Literal["models", "fusions", "encoders", "losses"]
+
+# What counts as one of its kind among the public names of a package.
+_PACKAGES: dict[str, tuple[str, Callable[[str, Any], bool]]] = {
+    "fusions": ("tfmmrec.fusion", lambda name, value: name.endswith("Fusion")),
+    "encoders": ("tfmmrec.encoders", lambda name, value: name.endswith("Encoder") and name != "Encoder"),
+    "losses": ("tfmmrec.losses", lambda name, value: value.__module__.endswith(f".{name}")),
+}
+_CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z][\w-]+)?,? \(?(?:19|20)\d\d\b")
+
+
+def zoo(
+    part: Annotated[Part | None, typer.Argument(help="Only these; all when left out.")] = None,
+    json: Json = False,
+) -> dict[str, list[dict[str, Any]]]:
+    """List the models and their parts: paper, needs, and when to use which.
+
+    The name of a model is what `tfmmrec train --model` takes; the name of a part is a class or function of
+    the library.
+    """
+    names = [part] if part else ["models", *_PACKAGES]
+    answer = {name: _models() if name == "models" else _parts(name) for name in names}
+    for name, entries in answer.items():
+        rows = [[_cell(value) for value in entry.values()] for entry in entries]
+        console().print(table(list(entries[0]), rows, title=name))
+    return answer
+
+
+def _cell(value: str | list[str]) -> str:
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _models() -> list[dict[str, Any]]:
+    from tfmmrec.zoo import ZOO
+
+    return [
+        {"name": name, "kind": entry.kind, "paper": entry.paper, "needs": entry.needs, "when": entry.when}
+        for name, entry in ZOO.items()
+    ]
+
+
+def _parts(kind: str) -> list[dict[str, Any]]:
+    package, belongs = _PACKAGES[kind]
+    module = import_module(package)
+    found = [(name, getattr(module, name)) for name in module.__all__]
+    return [_describe(name, value) for name, value in found if belongs(name, value)]
+
+
+def _describe(name: str, part: Any) -> dict[str, Any]:
+    text = inspect.cleandoc(part.__doc__)
+    papers = dict.fromkeys(" ".join(match.replace("(", "").split()) for match in _CITATION.findall(text))
+    required = [
+        parameter.name
+        for parameter in inspect.signature(part).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    return {
+        "name": name,
+        "what": " ".join(text.split("\n\n")[0].split()),
+        "needs": required,
+        "paper": list(papers),
+    }

@@ -1,0 +1,208 @@
+"""From a dataset's raw features to the tables that training and evaluation gather from, and to vectors."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from tfmmrec.data.batches import Tables, full_histories, gather
+from tfmmrec.data.dataset import Entities, Interactions
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.schema import Feature
+from tfmmrec.towers import Tower
+
+_MEMORY_LIMIT_BYTES = 512 * 2**20
+Progress = Callable[[str, int, int], None]
+"""Called with (what, rows done, rows in all)."""
+
+
+def raw_batch(entities: Entities, name: str, feature: Feature | None, rows: np.ndarray, is_list: bool = False):
+    """One feature's raw values of some rows, as its encoder's `preprocess` takes them.
+
+    Args:
+        entities: candidates or queries.
+        name: the feature; "id" is the id itself.
+        feature: its description, None for "id".
+        rows: int rows `[batch]`.
+        is_list: the raw value is a list of strings.
+
+    Returns:
+        Array `[batch, ...]`: strings and bytes as objects ("" where missing), numbers and vectors as float32.
+    """
+    if name == "id":
+        return _strings(entities.ids.take(pa.array(rows)))
+    column = entities.features[name]
+    if feature.kind == "image":
+        return np.array(entities.image_bytes(name, rows), dtype=object)
+    if feature.kind in ("number", "vector"):
+        return np.asarray(column[rows], np.float32)
+    values = column.take(pa.array(rows))
+    if not is_list:
+        return _strings(values)
+    padded = np.full((len(rows), feature.max_values), "", dtype=object)
+    for i, row in enumerate(values.to_pylist()):
+        kept = [value for value in row or [] if value is not None][: feature.max_values]
+        padded[i, : len(kept)] = kept
+    return padded
+
+
+def _strings(values: pa.Array) -> np.ndarray:
+    return np.array([value or "" for value in values.to_pylist()], dtype=object)
+
+
+def raw_inputs(tower: Tower, entities: Entities, features: Mapping[str, Feature], rows: np.ndarray) -> dict:
+    """A tower's raw inputs for some rows, history aside: feature -> array `[batch, ...]`."""
+    return {
+        name: raw_batch(entities, name, features.get(name), rows, is_list=len(encoder.raw_spec().shape) > 1)
+        for name, encoder in sorted(tower.encoders.items())
+        if name != "history"
+    }
+
+
+def preprocess_entities(
+    tower: Tower,
+    entities: Entities,
+    features: Mapping[str, Feature],
+    cached: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    batch_size: int = 512,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Preprocesses a whole side once.
+
+    Args:
+        tower: whose encoders do it.
+        entities: the side's table.
+        features: its features.
+        cached: features whose encoder runs to the end: their table holds `vector` and `present`.
+        only: just these features; all when None.
+        batch_size: rows at a time.
+        progress: told what has been done.
+
+    Returns:
+        Feature -> tensor name -> array `[num_rows, ...]`. Arrays beyond 512 MiB lie on disk, memory-mapped.
+    """
+    tables = {}
+    names = [name for name in sorted(tower.encoders) if name != "history" and (only is None or name in only)]
+    for name in names:
+        encoder = tower.encoders[name]
+        is_list = len(encoder.raw_spec().shape) > 1
+        whole = name in cached
+
+        def batches(name=name, is_list=is_list) -> Iterator[np.ndarray]:
+            for start in range(0, len(entities.ids), batch_size):
+                rows = np.arange(start, min(start + batch_size, len(entities.ids)))
+                yield raw_batch(entities, name, features.get(name), rows, is_list)
+                if progress is not None:
+                    progress(name, int(rows[-1]) + 1, len(entities.ids))
+
+        tables[name] = _run(encoder, batches(), len(entities.ids), whole)
+    return tables
+
+
+def _run(encoder: Encoder, batches: Iterator[np.ndarray], num_rows: int, whole: bool) -> dict[str, np.ndarray]:
+    spec = encoder.raw_spec()
+
+    @tf.function(input_signature=[spec], reduce_retracing=True)
+    def preprocess(raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        tensors = encoder.preprocess(raw)
+        if whole:
+            embedded = encoder(tensors, training=False)
+            return {"vector": tf.cast(embedded["vector"], tf.float32), "present": embedded["present"]}
+        return tensors
+
+    arrays: dict[str, np.ndarray] = {}
+    done = 0
+    for raw in batches:
+        for key, tensor in preprocess(tf.constant(raw, spec.dtype)).items():
+            value = tensor.numpy()
+            if key not in arrays:
+                arrays[key] = _allocate((num_rows, *value.shape[1:]), value.dtype)
+            arrays[key][done : done + len(value)] = value
+        done += len(raw)
+    return arrays
+
+
+def _allocate(shape: tuple[int, ...], dtype) -> np.ndarray:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= _MEMORY_LIMIT_BYTES:
+        return np.empty(shape, dtype)
+    with tempfile.NamedTemporaryFile(prefix="tfmmrec-table-") as file:  # unlinked at once: lives as long as its mapping
+        return np.memmap(Path(file.name), dtype, "w+", shape=shape)
+
+
+class Embedder:
+    """Vectors of all candidates and of queries; its graphs are traced once and serve every epoch.
+
+    Args:
+        model: a retrieval model.
+        query_tables: preprocessed query features.
+        candidate_tables: preprocessed candidate features.
+        num_candidates: how many candidates there are.
+        history_length: the cap of a history; 0 when the model has none.
+        seed: of the choice where a query has more candidates than the cap and there are no timestamps.
+    """
+
+    def __init__(
+        self,
+        model,
+        query_tables: Tables,
+        candidate_tables: Tables,
+        num_candidates: int,
+        history_length: int = 0,
+        seed: int = 0,
+    ):
+        self.model = model
+        self.query_tables = query_tables
+        self.candidate_tables = candidate_tables
+        self.num_candidates = num_candidates
+        self.history_length = history_length
+        self.seed = seed
+        self._embed_candidates = tf.function(
+            lambda inputs: tf.cast(model.embed_candidates(inputs, training=False), tf.float32), reduce_retracing=True
+        )
+        self._embed_queries = tf.function(
+            lambda inputs, table: tf.cast(model.embed_queries(inputs, table, training=False), tf.float32),
+            reduce_retracing=True,
+        )
+
+    def candidates(self, batch_size: int = 4096) -> np.ndarray:
+        """All candidates' vectors, float32 `[num_candidates, dim]`, each embedded once."""
+        parts = []
+        for start in range(0, self.num_candidates, batch_size):
+            rows = np.arange(start, min(start + batch_size, self.num_candidates))
+            parts.append(self._embed_candidates(gather(self.candidate_tables, rows)).numpy())
+        return np.concatenate(parts)
+
+    def queries(
+        self,
+        rows: np.ndarray,
+        candidate_vectors: np.ndarray,
+        history: Interactions | None = None,
+        batch_size: int = 2048,
+    ) -> np.ndarray:
+        """Queries' vectors, float32 `[len(rows), dim]`.
+
+        Args:
+            rows: which queries, int `[n]`.
+            candidate_vectors: `[num_candidates, dim]`, what histories point to.
+            history: where the histories come from (train), None for empty ones.
+            batch_size: queries at a time.
+        """
+        table = tf.constant(candidate_vectors)
+        parts = []
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            inputs = gather(self.query_tables, part)
+            if self.history_length:
+                histories = np.full((len(part), self.history_length), -1, np.int32)
+                if history is not None:
+                    histories = full_histories(history, part, self.history_length, self.seed)
+                inputs["history"] = {"rows": histories}
+            parts.append(self._embed_queries(inputs, table).numpy())
+        return np.concatenate(parts)

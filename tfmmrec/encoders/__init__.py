@@ -1,0 +1,19 @@
+"""Encoders: one modality of one side, from its raw value to a vector."""
+
+from tfmmrec._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "CategoryEncoder": "category",
+        "Encoder": "encoder",
+        "HistoryEncoder": "history",
+        "IdentifierEncoder": "identifier",
+        "ImageEncoder": "image",
+        "NumberEncoder": "number",
+        "PrecomputedEncoder": "precomputed",
+        "SavedModelEncoder": "saved_model",
+        "TextEncoder": "text",
+        "VocabularyLookup": "vocabulary",
+    },
+)

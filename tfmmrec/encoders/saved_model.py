@@ -1,0 +1,96 @@
+"""Any pretrained encoder that is a reusable TF2 SavedModel: a TF-Hub handle or a local directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import tensorflow as tf
+import tensorflow_hub as hub
+
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.image import decode_pictures
+from tfmmrec.types import DataError, Embedded, UsageError
+
+Mode = Literal["frozen", "cached", "finetuned"]
+
+
+@tf.keras.utils.register_keras_serializable("tfmmrec")
+class SavedModelEncoder(Encoder):
+    """A reusable SavedModel (tensorflow.org/hub/reusable_saved_models) through `hub.KerasLayer`.
+
+    Args:
+        handle: a TF-Hub handle or a directory.
+        input_kind: `text` (the model takes strings `[batch]`) or `image` (it takes floats in [0, 1]
+            `[batch, height, width, 3]`, the common signature of image feature vectors on TF-Hub).
+        mode: `frozen` (runs in every step, weights fixed), `cached` (weights fixed, run once for each candidate)
+            or `finetuned` (weights trained with the rest).
+        height: pictures are resized to this many pixels (`image` only),
+        width: by this many.
+
+    Raises:
+        DataError: the handle cannot be loaded or is not reusable: what was found and what is needed.
+    """
+
+    def __init__(
+        self,
+        handle: str,
+        input_kind: Literal["text", "image"],
+        mode: Mode = "cached",
+        height: int = 224,
+        width: int = 224,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if mode not in ("frozen", "cached", "finetuned"):
+            raise UsageError(f"mode must be frozen, cached or finetuned, got {mode!r}")
+        if input_kind not in ("text", "image"):
+            raise UsageError(f"input_kind must be text or image, got {input_kind!r}")
+        self.handle = str(handle)
+        self.input_kind = input_kind
+        self.mode = mode
+        self.height = height
+        self.width = width
+        local = Path(self.handle)
+        if "://" not in self.handle and not (local / "saved_model.pb").exists():
+            raise DataError(
+                f"{self.handle}: expected a TF-Hub handle or a directory with saved_model.pb, found neither; "
+                f"export the encoder as a reusable SavedModel first"
+            )
+        try:
+            self.module = hub.KerasLayer(self.handle, trainable=mode == "finetuned", name="module")
+        except (ValueError, OSError) as error:
+            raise DataError(
+                f"{self.handle}: not a reusable TF2 SavedModel (an object with __call__, variables and "
+                f"trainable_variables): {error}"
+            ) from error
+        if mode == "finetuned" and not self.module.trainable_variables:
+            raise DataError(f"{self.handle}: has no trainable_variables, so it cannot be finetuned; use mode='cached'")
+
+    def raw_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec([None], tf.string)
+
+    def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Strings or picture bytes `[batch]` -> what the module takes, and `given`, bool `[batch]`."""
+        if self.input_kind == "text":
+            return {"text": raw, "given": tf.strings.length(tf.strings.strip(raw)) > 0}
+        pixels, present = decode_pictures(raw, self.height, self.width)
+        return {"pixels": pixels, "given": present}
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
+        present = inputs["given"]
+        raw = inputs["text"] if self.input_kind == "text" else tf.cast(inputs["pixels"], tf.float32) / 255.0
+        vector = self.module(raw, training=bool(training) and self.mode == "finetuned")
+        if isinstance(vector, dict):  # text models of TF-Hub's common signature
+            vector = vector["pooled_output"] if "pooled_output" in vector else vector["default"]
+        vector = tf.cast(vector, self.compute_dtype)
+        return {"vector": vector * tf.cast(present, vector.dtype)[:, None], "present": present}
+
+    def get_config(self):
+        return super().get_config() | {
+            "handle": self.handle,
+            "input_kind": self.input_kind,
+            "mode": self.mode,
+            "height": self.height,
+            "width": self.width,
+        }

@@ -1,0 +1,5 @@
+"""Models: one paper, one file."""
+
+from tfmmrec._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, {"Trainable": "trainable", "TwoTower": "two_tower"})

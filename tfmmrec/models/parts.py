@@ -1,0 +1,64 @@
+"""From a schema and its statistics to a side's encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tfmmrec.data.statistics import FeatureStatistics
+from tfmmrec.encoders.category import CategoryEncoder
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.encoders.image import ImageEncoder
+from tfmmrec.encoders.number import NumberEncoder
+from tfmmrec.encoders.precomputed import PrecomputedEncoder
+from tfmmrec.encoders.text import TextEncoder
+from tfmmrec.schema import Feature
+
+
+def feature_encoder(
+    name: str,
+    feature: Feature,
+    statistics: FeatureStatistics,
+    dim: int,
+    max_words: int = 128,
+    image_mode: str = "cached",
+    image_size: int = 64,
+) -> Encoder:
+    """The encoder of one feature by its kind.
+
+    Args:
+        name: of the feature and of the layer.
+        feature: its description.
+        statistics: what was counted of it.
+        dim: size of its vector.
+        max_words: cap on the words read of a text.
+        image_mode: `cached` or `finetuned`.
+        image_size: pictures are resized to this many pixels in height and width.
+    """
+    if feature.kind == "identifier":
+        return IdentifierEncoder(statistics.vocabulary, dim, name=name)
+    if feature.kind == "category":
+        return CategoryEncoder(
+            statistics.vocabulary,
+            dim,
+            separator=feature.separator,
+            max_values=feature.max_values if statistics.is_list else statistics.max_length,
+            is_list=statistics.is_list,
+            name=name,
+        )
+    if feature.kind == "number":
+        return NumberEncoder(statistics.edges, dim, name=name)
+    if feature.kind == "text":
+        return TextEncoder(
+            statistics.vocabulary, dim, idf=statistics.idf, max_words=min(max_words, statistics.max_length), name=name
+        )
+    if feature.kind == "image":
+        return ImageEncoder(dim, height=image_size, width=image_size, mode=image_mode, name=name)
+    return PrecomputedEncoder(statistics.dim, name=name)
+
+
+def feature_encoders(
+    features: Mapping[str, Feature], statistics: Mapping[str, FeatureStatistics], dim: int, **options
+) -> dict[str, Encoder]:
+    """The encoders of a side's features, by name; `options` as for `feature_encoder`."""
+    return {name: feature_encoder(name, feature, statistics[name], dim, **options) for name, feature in features.items()}

@@ -1,0 +1,59 @@
+"""The training step that every model shares."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+
+class Trainable(tfrs.Model):
+    """A `tfrs.Model` whose step is right under `tf.distribute` and mixed precision.
+
+    `compute_loss` returns this replica's share: the shares of all replicas add up to the mean over the global batch.
+    TFRS's own step adds `self.losses` once per replica and never scales the loss under float16. Here a
+    regularisation loss counts once, gradients are summed over the replicas, and then clipped and decayed by the
+    optimizer (its `global_clipnorm` and `weight_decay`), so that N replicas take the step of one.
+    """
+
+    kind = "retrieval"
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.loss_tracker = tf.keras.metrics.Mean(name="loss")
+        self.regularization_tracker = tf.keras.metrics.Mean(name="regularization")
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker, self.regularization_tracker]
+
+    def compute_loss(self, inputs: dict, training: bool = False) -> tf.Tensor:
+        """A batch -> this replica's share of the mean loss over the global batch, scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has no compute_loss")
+
+    def train_step(self, inputs: dict) -> dict[str, tf.Tensor]:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            regularization = tf.add_n([tf.cast(term, tf.float32) for term in self.losses] or [tf.constant(0.0)])
+            total = loss + regularization / replicas
+            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._report(loss * replicas, regularization)
+
+    def test_step(self, inputs: dict) -> dict[str, tf.Tensor]:
+        loss = self.compute_loss(inputs, training=False)
+        regularization = tf.add_n([tf.cast(term, tf.float32) for term in self.losses] or [tf.constant(0.0)])
+        return self._report(loss * tf.distribute.get_strategy().num_replicas_in_sync, regularization)
+
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+
+    def _report(self, loss: tf.Tensor, regularization: tf.Tensor) -> dict[str, tf.Tensor]:
+        self.loss_tracker.update_state(loss)
+        self.regularization_tracker.update_state(regularization)
+        return {metric.name: metric.result() for metric in self.metrics}

@@ -1,0 +1,189 @@
+"""The two-tower model: score = ⟨query vector, candidate vector⟩."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.losses.full_softmax import full_softmax
+from tfmmrec.losses.multinomial import multinomial
+from tfmmrec.losses.negatives import StreamingFrequency, log_inclusion_probability, unique_across_replicas
+from tfmmrec.losses.sampled_softmax import sampled_softmax
+from tfmmrec.models.trainable import Trainable
+from tfmmrec.towers import Tower
+from tfmmrec.types import UsageError
+
+Loss = Literal["sampled_softmax", "full_softmax", "multinomial"]
+LOSSES: tuple[str, ...] = ("sampled_softmax", "full_softmax", "multinomial")
+
+
+class TwoTower(Trainable):
+    """Two towers under a softmax over candidates (Yi et al. 2019; Liang et al. 2018).
+
+    ID-only, content-only and history-only two-towers are this class with fewer encoders.
+
+    Losses:
+        sampled_softmax: rows are interactions; negatives are the different candidates of the global batch, from all
+            replicas, with the correction log(1 − (1 − p)^B).
+        full_softmax: rows are interactions; negatives are all candidates seen in train.
+        multinomial: rows are queries; the likelihood of their targets among all candidates seen in train.
+    The last two embed the whole catalogue in every step (`set_catalogue`).
+
+    Args:
+        query_tower: features of the query -> `[batch, dim]`.
+        candidate_tower: features of the candidate -> `[batch, dim]`, each unique candidate once.
+        loss: see above.
+        temperature: the score is divided by it inside the softmax.
+        candidate_counts: `[num_candidates]` interactions of each candidate in train; needed by the full losses (those
+            without any are left out of the denominator) and, for the sampled one, to count frequencies. None for a
+            sampled softmax that estimates them from the stream.
+        global_batch_size: rows over all replicas, for the sampled softmax with counted frequencies.
+        num_candidates: how many candidates there are.
+        content_weight: weight of the same loss with all identifiers of candidates absent, so that content alone
+            learns to stand in for them; 0 for none.
+
+    Raises:
+        UsageError: unknown loss, a temperature that is not positive, or counts that are missing.
+    """
+
+    def __init__(
+        self,
+        query_tower: Tower,
+        candidate_tower: Tower,
+        *,
+        num_candidates: int,
+        loss: Loss = "full_softmax",
+        temperature: float = 1.0,
+        candidate_counts: np.ndarray | None = None,
+        global_batch_size: int | None = None,
+        content_weight: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if loss not in LOSSES:
+            raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        if not temperature > 0:
+            raise UsageError(f"temperature must be positive, got {temperature}")
+        if loss != "sampled_softmax" and candidate_counts is None:
+            raise UsageError(f"{loss} needs candidate_counts, the number of interactions of each candidate in train")
+        if loss == "sampled_softmax" and (candidate_counts is None) != (global_batch_size is None):
+            raise UsageError("sampled_softmax takes candidate_counts and global_batch_size together, or neither")
+        self.query_tower = query_tower
+        self.candidate_tower = candidate_tower
+        self.num_candidates = num_candidates
+        self.loss_name = loss
+        self.temperature = temperature
+        self.content_weight = content_weight
+        self.streaming_frequency = None
+        self._log_probability = self._candidate_mask = None
+        if candidate_counts is None:
+            self.streaming_frequency = StreamingFrequency(name="frequency")
+        elif loss == "sampled_softmax":
+            log_probability = log_inclusion_probability(np.asarray(candidate_counts, np.float64), global_batch_size)
+            self._log_probability = tf.constant(log_probability, tf.float32)
+        else:
+            self._candidate_mask = tf.constant(np.asarray(candidate_counts) > 0)
+        self._catalogue: tuple = ()  # eager tensors: captured by the step, no weights of the model
+        self._has_history = "history" in query_tower.encoders
+        self.history_table = None
+
+    @property
+    def needs_catalogue(self) -> bool:
+        """Whether a step embeds all candidates."""
+        return self.loss_name != "sampled_softmax"
+
+    def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Gives the model all candidates' preprocessed features, `[num_candidates, ...]` each."""
+        tables = {feature: dict(arrays) for feature, arrays in tables.items()}
+        self._catalogue = (tf.nest.map_structure(tf.convert_to_tensor, tables),)
+
+    def embed_catalogue(self, training: bool = False, content_only: bool = False) -> tf.Tensor:
+        """All candidates' vectors `[num_candidates, dim]`, with gradient."""
+        if not self._catalogue:
+            raise UsageError(f"{self.loss_name} embeds the whole catalogue: call set_catalogue before training")
+        return self.embed_candidates(self._catalogue[0], training, content_only)
+
+    def embed_queries(self, inputs: Mapping, table: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Query features -> `[batch, dim]`. `table` holds the candidates' vectors that a history points to."""
+        if self._has_history:
+            inputs = dict(inputs) | {"history": dict(inputs["history"]) | {"table": table}}
+        return self.query_tower(inputs, training=training)
+
+    def embed_candidates(self, inputs: Mapping, training: bool = False, content_only: bool = False) -> tf.Tensor:
+        """Candidate features -> `[batch, dim]`."""
+        if content_only:
+            inputs = dict(inputs) | {"id": {"row": tf.fill(tf.shape(inputs["id"]["row"]), -1)}}
+        return self.candidate_tower(inputs, training=training)
+
+    def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
+        if self.loss_name == "sampled_softmax":
+            losses = self._sampled_losses(inputs, training)
+        else:
+            losses = self._full_losses(inputs, training)
+        weight = inputs.get("weight")
+        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
+        if "targets" in inputs:  # the mean is over interactions, not over queries
+            total = tf.reduce_sum(tf.cast(inputs["targets"], tf.float32))
+        else:
+            total = tf.reduce_sum(weight)
+        total = tf.distribute.get_replica_context().all_reduce("sum", total)
+        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+
+    def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
+        table = self.embed_catalogue(training)  # [num_candidates, dim]
+        query = self.embed_queries(inputs["query"], table, training)  # [batch, dim]
+        losses = self._softmax(query, table, inputs)
+        if training and self.content_weight > 0.0 and "id" in self.candidate_tower.encoders:
+            content = self.embed_catalogue(training, content_only=True)
+            losses += self.content_weight * self._softmax(query, content, inputs)
+        return losses
+
+    def _softmax(self, query: tf.Tensor, table: tf.Tensor, inputs: Mapping) -> tf.Tensor:
+        logits = tf.cast(tf.matmul(query, table, transpose_b=True), tf.float32) / self.temperature
+        mask = self._candidate_mask
+        if "targets" in inputs:
+            return multinomial(logits, tf.cast(inputs["targets"], tf.float32), candidate_mask=mask)
+        positives = tf.gather(inputs["candidate_rows"], inputs["positive"])
+        return full_softmax(logits, positives, candidate_mask=mask)
+
+    def _sampled_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
+        candidates = self.embed_candidates(inputs["candidate"], training)  # [unique, dim]
+        rows = inputs["candidate_rows"]
+        query = self.embed_queries(inputs["query"], self.history_table, training)
+        rows, candidates, mask, positives = unique_across_replicas(rows, candidates, inputs["positive"])
+        if self.streaming_frequency is not None:
+            log_probability = self.streaming_frequency(rows, training=training)
+        else:
+            log_probability = tf.gather(self._log_probability, tf.maximum(rows, 0))
+        return sampled_softmax(
+            query,
+            candidates,
+            positives,
+            log_probability=log_probability,
+            candidate_mask=mask,
+            temperature=self.temperature,
+        )
+
+    def build_towers(self) -> int:
+        """Creates every weight of both towers; returns the size of the vectors.
+
+        Raises:
+            UsageError: the towers' vectors differ in size.
+        """
+        dim = self.candidate_tower.build_from_raw()
+        extra = {}
+        if self._has_history:
+            empty = tf.fill([1, 1], -1)
+            extra["history"] = {"rows": empty, "table": tf.zeros([self.num_candidates, dim])}
+            if not self.needs_catalogue and self.history_table is None:
+                # what histories read under the sampled softmax; refreshed every so many steps, without gradient
+                self.history_table = tf.Variable(
+                    tf.zeros([self.num_candidates, dim]), trainable=False, name="history_table"
+                )
+        query_dim = self.query_tower.build_from_raw(extra)
+        if query_dim != dim:
+            raise UsageError(f"both towers must give vectors of one size, got {query_dim} (query) and {dim} (candidate)")
+        return dim

@@ -1,0 +1,138 @@
+"""Composes a two-tower model from a schema: which encoders stand on which side, fusion, heads, loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.encoders.history import HistoryEncoder
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.fusion.early import EarlyFusion
+from tfmmrec.fusion.hybrid import HybridFusion
+from tfmmrec.fusion.late import LateFusion, LateQueryHead
+from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.two_tower import TwoTower
+from tfmmrec.schema import Schema
+from tfmmrec.towers import Tower
+from tfmmrec.types import UsageError
+
+FULL_SOFTMAX_LIMIT = 20_000
+FUSIONS = ("early", "late", "hybrid")
+
+
+def build_two_tower(
+    schema: Schema,
+    statistics: Statistics,
+    *,
+    dim: int = 128,
+    feature_dim: int = 64,
+    fusion: str = "early",
+    hidden_dims: tuple[int, ...] = (),
+    query_hidden_dims: tuple[int, ...] = (),
+    dropout: float = 0.0,
+    history_dropout: float = 0.0,
+    identifier_dropout: float = 0.0,
+    query_identifier_dropout: float = 0.0,
+    content_weight: float = 0.0,
+    query_id: bool = True,
+    candidate_id: bool = True,
+    content: bool = True,
+    query_features: bool = True,
+    history: bool = True,
+    normalize: bool = False,
+    loss: str = "auto",
+    temperature: float = 1.0,
+    image_mode: str = "cached",
+    image_size: int = 64,
+    max_words: int = 128,
+    global_batch_size: int | None = None,
+    count_frequencies: bool = True,
+) -> TwoTower:
+    """Builds a two-tower model for a dataset.
+
+    Args:
+        schema: the dataset's description.
+        statistics: what was counted of it.
+        dim: size of both towers' vectors (of each block, under late and hybrid fusion).
+        feature_dim: size of each content feature's vector.
+        fusion: early, late or hybrid, on the candidate's side.
+        hidden_dims: hidden layers of the candidate's early fusion.
+        query_hidden_dims: hidden layers of the query's fusion.
+        dropout: in the hidden layers of both fusions.
+        history_dropout: share of a history's entries left out in training.
+        identifier_dropout: share of candidate ids made absent in training.
+        query_identifier_dropout: the same for query ids.
+        content_weight: weight of the loss on content alone, see `TwoTower`.
+        query_id: the query tower sees the query's id.
+        candidate_id: the candidate tower sees the candidate's id.
+        content: the candidate tower sees the candidate's features.
+        query_features: the query tower sees the query's features.
+        history: the query tower sees the history, where the schema has one.
+        normalize: both vectors have unit length (early fusion only).
+        loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
+        temperature: of the softmax.
+        image_mode: cached or finetuned, for the small image network.
+        image_size: pixels in height and width it sees.
+        max_words: cap on the words read of a text.
+        global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
+        count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
+
+    Raises:
+        UsageError: an unknown fusion or loss, or a side left without any part.
+    """
+    if fusion not in FUSIONS:
+        raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
+    if loss == "auto":
+        loss = "multinomial" if statistics.num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
+    options = {"max_words": max_words, "image_mode": image_mode, "image_size": image_size}
+
+    candidate_encoders = {}
+    if candidate_id:
+        candidate_encoders["id"] = IdentifierEncoder(
+            statistics.candidate_ids, dim, dropout=identifier_dropout, name="id"
+        )
+    if content:
+        candidate_encoders |= feature_encoders(
+            schema.candidates.features, statistics.candidates, feature_dim, **options
+        )
+    query_encoders = {}
+    if query_id:
+        query_encoders["id"] = IdentifierEncoder(
+            statistics.query_ids, dim, dropout=query_identifier_dropout, name="id"
+        )
+    if query_features:
+        query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options)
+    if history and schema.queries.history is not None:
+        query_encoders["history"] = HistoryEncoder(
+            schema.queries.history.length, dropout=history_dropout, name="history"
+        )
+
+    if fusion == "early":
+        candidate_fusion: tf.keras.layers.Layer = EarlyFusion(
+            dim=dim, hidden_dims=hidden_dims, dropout=dropout, name="fusion"
+        )
+    elif fusion == "late":
+        candidate_fusion = LateFusion(dim=dim, name="fusion")
+    else:
+        candidate_fusion = HybridFusion(dim=dim, hidden_dims=hidden_dims, dropout=dropout, name="fusion")
+    late = fusion != "early"
+    num_blocks = len(candidate_encoders) + (fusion == "hybrid")
+    head = LateQueryHead(num_blocks=num_blocks, dim=dim, name="head") if late else None
+    counted = loss != "sampled_softmax" or (count_frequencies and global_batch_size is not None)
+    return TwoTower(
+        Tower(
+            query_encoders,
+            EarlyFusion(dim=dim, hidden_dims=query_hidden_dims, dropout=dropout, name="fusion"),
+            head=head,
+            normalize=normalize and not late,
+            name="query_tower",
+        ),
+        Tower(candidate_encoders, candidate_fusion, normalize=normalize and not late, name="candidate_tower"),
+        num_candidates=statistics.num_candidates,
+        loss=loss,
+        temperature=temperature,
+        candidate_counts=np.asarray(statistics.candidate_counts) if counted else None,
+        global_batch_size=global_batch_size if counted and loss == "sampled_softmax" else None,
+        content_weight=content_weight,
+    )

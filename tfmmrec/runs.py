@@ -1,0 +1,162 @@
+"""A run is a folder; every command can start again from it.
+
+    RUN/
+      config.json             everything needed to repeat it
+      statistics.json         vocabularies and sizes the model is built from
+      state.json              which phase a training is in, for --resume
+      encoders/               vectors of cached encoders, and their weights
+      checkpoints/{select,refit}/   where a killed training goes on
+      checkpoints/final       the weights
+      history.csv             loss and validation metrics by epoch
+      metrics.json, recommendations.parquet, report.html   written by evaluate
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from pydantic import BaseModel, ValidationError
+
+import tfmmrec
+from tfmmrec.data.dataset import Dataset, load_dataset
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.embedding import Embedder, Progress, preprocess_entities
+from tfmmrec.schema import Schema
+from tfmmrec.types import DataError
+from tfmmrec.zoo import ZOO
+
+
+class RunConfig(BaseModel):
+    """What `config.json` holds."""
+
+    run_id: str
+    version: str
+    model: str
+    hyperparameters: dict[str, Any]
+    options: dict[str, Any]
+    data_schema: Schema
+    dataset: str | None = None
+    dataset_config: str | None = None
+    dataset_fingerprint: str = ""
+    finished: bool = False
+    num_epochs: int = 0
+    validation: dict[str, float] = {}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    write_text(run / "config.json", config.model_dump_json(indent=2))
+
+
+def read_config(run: Path) -> RunConfig:
+    """Reads a run's config.
+
+    Raises:
+        DataError: the folder is not a run, or its config cannot be read.
+    """
+    path = Path(run) / "config.json"
+    if not path.exists():
+        raise DataError(f"{run}: expected a run folder with config.json, found none; `tfmmrec train` makes one")
+    try:
+        return RunConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a config of this version ({tfmmrec.__version__}): {error}") from error
+
+
+def build_model(config: RunConfig, statistics: Statistics) -> tf.keras.Model:
+    """Builds a run's model with all its weights, untrained."""
+    model = ZOO[config.model].build(config.data_schema, statistics, **config.hyperparameters)
+    model.build_towers()
+    return model
+
+
+@dataclass
+class Run:
+    """A finished run with its model.
+
+    Attributes:
+        path: the folder.
+        config: its config.
+        statistics: what the model was built from.
+        model: the trained model.
+    """
+
+    path: Path
+    config: RunConfig
+    statistics: Statistics
+    model: tf.keras.Model
+
+    @property
+    def history_length(self) -> int:
+        encoder = self.model.query_tower.encoders.get("history")
+        return encoder.length if encoder is not None else 0
+
+    def load_dataset(self, folder: str | Path | None = None) -> Dataset:
+        """The dataset it was trained on, from where it was then or from `folder`."""
+        where = folder or self.config.dataset
+        if where is None:
+            raise DataError(f"{self.path}: was trained on data in memory; name a dataset folder")
+        return load_dataset(where, config=self.config.dataset_config)
+
+    def embedder(self, dataset: Dataset, progress: Progress | None = None) -> Embedder:
+        """Preprocesses a dataset with this model and embeds its rows."""
+        schema, model = self.config.data_schema, self.model
+        queries = preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress)
+        cached = model.candidate_tower.cached_features
+        candidates = preprocess_entities(
+            model.candidate_tower, dataset.candidates, schema.candidates.features, cached=cached, progress=progress
+        )
+        return Embedder(
+            model, queries, candidates, len(dataset.candidates.ids), self.history_length, self.config.options["seed"]
+        )
+
+
+def load_run(run: str | Path) -> Run:
+    """Loads a finished run.
+
+    Raises:
+        DataError: not a run, not finished, or its weights do not fit.
+    """
+    run = Path(run)
+    config = read_config(run)
+    if not config.finished:
+        raise DataError(f"{run}: its training has not finished; go on with `tfmmrec train ... --run {run} --resume`")
+    statistics = Statistics.load(run / "statistics.json")
+    model = build_model(config, statistics)
+    try:
+        status = tf.train.Checkpoint(model=model).read(str(run / "checkpoints" / "final"))
+        status.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, tf.errors.OpError, ValueError) as error:
+        raise DataError(f"{run}/checkpoints/final: the weights cannot be read: {error}") from error
+    return Run(run, config, statistics, model)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays as one `.npz`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.npz")
+    np.savez(temporary, **arrays)
+    os.replace(temporary, path)
+
+
+def read_state(run: Path) -> dict:
+    """Where a training stands: {} before its first phase."""
+    path = run / "state.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,0 +1,13 @@
+"""Search: from scores or candidates' vectors to the best candidates."""
+
+from tfmmrec._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "VectorsScorer": "scorer",
+        "masked_top_k": "masked_top_k",
+        "two_stage_top_k": "top_k",
+        "vectors_scorer": "scorer",
+    },
+)

@@ -1,0 +1,387 @@
+"""Training a run: choose the epoch on validation data, then refit on all of train."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from pydantic import BaseModel, ConfigDict, Field
+
+import tfmmrec
+from tfmmrec.callbacks.keeper import Keeper
+from tfmmrec.callbacks.progress_bar import ProgressBar
+from tfmmrec.callbacks.refresh_history import RefreshHistory
+from tfmmrec.callbacks.validation import Validation
+from tfmmrec.collaborative import category_targets, collaborative_factors, fit_encoder
+from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
+from tfmmrec.data.dataset import Dataset, Interactions
+from tfmmrec.data.splits import hold_out
+from tfmmrec.data.statistics import Statistics, compute_statistics
+from tfmmrec.embedding import Embedder, Progress, preprocess_entities
+from tfmmrec.runs import Run, RunConfig, load_run, read_config, read_state, save_arrays, write_config, write_text
+from tfmmrec.strategies import make_strategy
+from tfmmrec.types import DataError, UsageError
+from tfmmrec.zoo import ZOO
+
+
+class TrainingOptions(BaseModel):
+    """How a model is trained; the model's own hyperparameters are apart.
+
+    Attributes:
+        epochs: at most so many; fewer when the validation metric no longer rises.
+        batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
+        learning_rate: of AdamW (Loshchilov & Hutter 2019).
+        weight_decay: of AdamW, decoupled; not on biases and norms.
+        clip_norm: gradients are scaled down to this global norm; None for no clipping.
+        seed: of weights, batches, histories, dropout.
+        strategy: auto, cpu or mirrored.
+        mixed_precision: none, float16 or bfloat16.
+        patience: validations without a new best before the fit stops.
+        monitor: the validation metric.
+        validate_every: epochs between validations.
+        validation_share: of each query's interactions, held out where the dataset has no validation part.
+        refit: train again on all of train for the chosen number of epochs.
+        deterministic: the same numbers to the last digit in every run, at some cost in speed.
+        image_steps: steps of the small image network's own training.
+        refresh_steps: steps between two refreshes of the history table (sampled softmax).
+        save_seconds: at least so many seconds between two checkpoints.
+        tensorboard: write TensorBoard logs to RUN/tensorboard.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
+    mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
+    patience: int = Field(default=5, ge=1)
+    monitor: str = "val_ndcg@20"
+    validate_every: int = Field(default=1, ge=1)
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
+    refit: bool = True
+    deterministic: bool = False
+    image_steps: int = Field(default=600, ge=0)
+    refresh_steps: int = Field(default=200, ge=1)
+    save_seconds: float = Field(default=10.0, ge=0)
+    tensorboard: bool = False
+
+
+def train(
+    dataset: Dataset,
+    run: str | Path,
+    model: str = "two_tower",
+    hyperparameters: dict[str, Any] | None = None,
+    options: TrainingOptions | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    resume: bool = False,
+    progress: bool = True,
+    dataset_config: str | None = None,
+) -> Run:
+    """Trains a model and leaves a run folder.
+
+    Args:
+        dataset: what to train on.
+        run: the run folder; must not hold another run unless `resume`.
+        model: a name of the zoo.
+        hyperparameters: of the model; the zoo's defaults for those left out.
+        options: of the training; the zoo's defaults for the model when None.
+        callbacks: any Keras callbacks.
+        resume: go on where a killed training stood; everything else is then read from the run.
+        progress: show progress bars.
+        dataset_config: the name of the config file the dataset was loaded with, for the record.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError: unknown model or hyperparameter; the folder holds a run already.
+        DataError: nothing to train on; on resume, the dataset is another one.
+    """
+    run = Path(run)
+    if resume:
+        config = read_config(run)
+        if config.finished:
+            return load_run(run)
+        if config.dataset_fingerprint != dataset.fingerprint:
+            raise DataError(f"{run}: was begun on other data than {dataset.root}; resume with the dataset it names")
+    else:
+        config = _new_config(dataset, run, model, hyperparameters, options, dataset_config)
+    return _Training(dataset, run, config, callbacks, progress, resume).execute()
+
+
+def _new_config(dataset, run, model, hyperparameters, options, dataset_config) -> RunConfig:
+    if (run / "config.json").exists():
+        raise UsageError(f"{run}: holds a run already; choose another folder, or go on with --resume")
+    if model not in ZOO:
+        raise UsageError(f"model must be one of {', '.join(sorted(ZOO))}, got {model!r}")
+    return RunConfig(
+        run_id=uuid.uuid4().hex,
+        version=tfmmrec.__version__,
+        model=model,
+        hyperparameters=hyperparameters or {},
+        options=(options or TrainingOptions(**ZOO[model].training)).model_dump(),
+        data_schema=dataset.schema,
+        dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
+        dataset_config=dataset_config,
+        dataset_fingerprint=dataset.fingerprint,
+    )
+
+
+class _Training:
+    """One training from its config to its final weights."""
+
+    def __init__(self, dataset, run, config, callbacks, progress, resume):
+        self.dataset: Dataset = dataset
+        self.run: Path = run
+        self.config: RunConfig = config
+        self.options = TrainingOptions(**config.options)
+        self.callbacks = list(callbacks)
+        self.progress = progress
+        self.resume = resume
+
+    def execute(self) -> Run:
+        options = self.options
+        tf.keras.utils.set_random_seed(options.seed)
+        if options.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        previous_policy = tf.keras.mixed_precision.global_policy()
+        policy = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}[options.mixed_precision]
+        tf.keras.mixed_precision.set_global_policy(policy)
+        try:
+            return self._execute()
+        finally:
+            tf.keras.mixed_precision.set_global_policy(previous_policy)
+
+    def _execute(self) -> Run:
+        if not self.resume:
+            self.statistics = compute_statistics(self.dataset)
+            self._build()  # refuses wrong hyperparameters before anything is written
+            self.run.mkdir(parents=True, exist_ok=True)
+            self.statistics.save(self.run / "statistics.json")
+            write_config(self.run, self.config)
+        else:
+            self.statistics = Statistics.load(self.run / "statistics.json")
+        self.strategy = make_strategy(self.options.strategy)
+        state = read_state(self.run)
+        fit_part, valid = self._validation_split()
+        model = self._build()
+        self._prepare_tables(model, fit_part)
+        if state.get("phase") != "refit":
+            keeper, model = self._fit("select", fit_part, valid, self.options.epochs)
+            best = keeper.best_epoch
+            row = next(row for row in keeper.rows if row["epoch"] == best)
+            state = {
+                "phase": "refit",
+                "epochs": best,
+                "validation": {name: value for name, value in row.items() if name.startswith("val_")},
+                "rows": keeper.rows,
+            }
+            if not self._refits:
+                tf.train.Checkpoint(model=model).read(str(self.run / "checkpoints" / "select" / "best"))
+            write_text(self.run / "state.json", json.dumps(state))
+        if self._refits:
+            keeper, model = self._fit("refit", self.dataset.train, None, state["epochs"])
+            state["refit_rows"] = keeper.rows
+        return self._finish(model, state)
+
+    @property
+    def _refits(self) -> bool:
+        return self.options.refit and self.dataset.valid is None
+
+    def _validation_split(self) -> tuple[Interactions, Interactions]:
+        if self.dataset.valid is not None:
+            return self.dataset.train, self.dataset.valid
+        return hold_out(self.dataset.train, self.options.validation_share, self.options.seed)
+
+    def _build(self) -> tf.keras.Model:
+        tf.keras.utils.set_random_seed(self.options.seed)
+        model = ZOO[self.config.model].build(
+            self.config.data_schema,
+            self.statistics,
+            **({"global_batch_size": self.options.batch_size} | self.config.hyperparameters),
+        )
+        model.build_towers()
+        for name in model.candidate_tower.cached_features:
+            model.candidate_tower.encoders[name].trainable = False
+        return model
+
+    def _prepare_tables(self, model: tf.keras.Model, fit_part: Interactions) -> None:
+        """Preprocesses both sides once; trains the small image network and runs it over the catalogue."""
+        schema, show = self.config.data_schema, self._show
+        tower = model.candidate_tower
+        self.query_tables = preprocess_entities(
+            model.query_tower, self.dataset.queries, schema.queries.features, progress=show
+        )
+        self.candidate_tables = dict(
+            preprocess_entities(
+                tower,
+                self.dataset.candidates,
+                schema.candidates.features,
+                only=tuple(set(tower.encoders) - set(tower.cached_features)),
+                progress=show,
+            )
+        )
+        self.encoder_weights: dict[str, list[np.ndarray]] = {}
+        for name in tower.cached_features:
+            self.candidate_tables[name], self.encoder_weights[name] = self._cached(tower, name, fit_part)
+
+    def _cached(self, tower, name: str, fit_part: Interactions) -> tuple[dict, list[np.ndarray]]:
+        path = self.run / "encoders" / f"{name}.npz"
+        encoder = tower.encoders[name]
+        if path.exists():
+            with np.load(path) as kept:
+                weights = [kept[f"weight_{i}"] for i in range(len(encoder.get_weights()))]
+                return {"vector": kept["vector"], "present": kept["present"]}, weights
+        features = self.config.data_schema.candidates.features
+        if hasattr(encoder, "filters"):  # a network of our own: it has to learn before it can be cached
+            pixels = preprocess_entities(tower, self.dataset.candidates, features, only=(name,), progress=self._show)
+            encoder.trainable = True
+            fit_encoder(
+                encoder,
+                pixels[name],
+                pixels[name]["has_pixels"],
+                collaborative_factors(fit_part, 32, self.options.seed),
+                category_targets(self.candidate_tables),
+                num_steps=self.options.image_steps,
+                seed=self.options.seed,
+                progress=self._show,
+            )
+            encoder.trainable = False
+            arrays = _encode(encoder, pixels[name])
+        else:
+            arrays = preprocess_entities(
+                tower, self.dataset.candidates, features, cached=(name,), only=(name,), progress=self._show
+            )[name]
+        weights = encoder.get_weights()
+        save_arrays(path, arrays | {f"weight_{i}": value for i, value in enumerate(weights)})
+        return arrays, weights
+
+    @property
+    def _show(self) -> Progress | None:
+        if not self.progress:
+            return None
+        from tfmmrec.callbacks.stage_bar import StageBar
+
+        self._stages = getattr(self, "_stages", None) or StageBar()
+        return self._stages
+
+    def _fit(self, phase: str, interactions: Interactions, valid: Interactions | None, epochs: int):
+        options = self.options
+        with self.strategy.scope():
+            model = self._build()
+            for name, weights in self.encoder_weights.items():
+                model.candidate_tower.encoders[name].set_weights(weights)
+            model.compile(optimizer=self._optimizer(model))
+            model.optimizer.build(model.trainable_variables)
+        if model.needs_catalogue:
+            model.set_catalogue(self.candidate_tables)
+        history_length = _history_length(model)
+        stream = self._stream(model, interactions, history_length)
+        embedder = Embedder(
+            model, self.query_tables, self.candidate_tables, model.num_candidates, history_length, options.seed
+        )
+        monitor = options.monitor if valid is not None else None
+        keeper = Keeper(
+            self.run / "checkpoints" / phase,
+            monitor=monitor,
+            patience=options.patience if monitor else None,
+            others=self.callbacks,
+            save_seconds=options.save_seconds,
+            keep_best=bool(monitor) and not self._refits,
+        )
+        if not self.resume:
+            shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
+        first = keeper.attach(model, resume=self.resume)
+        callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
+        if valid is not None:
+            callbacks.append(Validation(embedder, interactions, valid, every=options.validate_every))
+        if options.tensorboard:
+            callbacks.append(tf.keras.callbacks.TensorBoard(self.run / "tensorboard" / phase))
+        callbacks += [*self.callbacks, keeper]
+        if self.progress:
+            steps = stream.steps_per_epoch
+            title = {"select": "choosing the epoch", "refit": "refit on all of train"}[phase]
+            callbacks.append(ProgressBar(title, stream.batch_size, epochs * steps, first * steps))
+        if first < epochs and not keeper.stopped:
+            model.fit(
+                stream.dataset(first * stream.steps_per_epoch),
+                initial_epoch=first,
+                epochs=epochs,
+                steps_per_epoch=stream.steps_per_epoch,
+                callbacks=callbacks,
+                verbose=0,
+            )
+        return keeper, model
+
+    def _optimizer(self, model) -> tf.keras.optimizers.Optimizer:
+        options = self.options
+        optimizer = tf.keras.optimizers.AdamW(
+            options.learning_rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
+        )
+        if options.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+    def _stream(self, model, interactions: Interactions, history_length: int) -> BatchStream:
+        options = self.options
+        if model.loss_name == "multinomial":
+            return QueryBatches(interactions, self.query_tables, options.batch_size, history_length, seed=options.seed)
+        tables: Tables = {} if model.needs_catalogue else self.candidate_tables
+        return InteractionBatches(
+            interactions,
+            self.query_tables,
+            tables,
+            options.batch_size,
+            history_length,
+            seed=options.seed,
+            num_groups=self.strategy.num_replicas_in_sync,
+        )
+
+    def _finish(self, model, state: dict) -> Run:
+        tf.train.Checkpoint(model=model).write(str(self.run / "checkpoints" / "final"))
+        rows = [{"phase": "select", **row} for row in state["rows"]]
+        rows += [{"phase": "refit", **row} for row in state.get("refit_rows", [])]
+        write_text(self.run / "history.csv", _csv(rows))
+        self.config = self.config.model_copy(
+            update={"finished": True, "num_epochs": state["epochs"], "validation": state["validation"]}
+        )
+        write_config(self.run, self.config)
+        for phase in ("select", "refit"):
+            shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
+        return Run(self.run, self.config, self.statistics, model)
+
+
+def _history_length(model) -> int:
+    encoder = model.query_tower.encoders.get("history")
+    return encoder.length if encoder is not None else 0
+
+
+def _encode(encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:
+    embed = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
+    size = len(next(iter(inputs.values())))
+    parts = [
+        embed({key: tf.constant(array[start : start + batch_size]) for key, array in inputs.items()})
+        for start in range(0, size, batch_size)
+    ]
+    return {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in ("vector", "present")}
+
+
+def _csv(rows: list[dict]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,29 @@
+"""Names shared by every floor: the errors a user can cause, and the shape of an embedded modality."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class DataError(ValueError):
+    """Data that cannot be used as it is; the message names the file, row or column and how to mend it."""
+
+
+class UsageError(ValueError):
+    """Arguments that are wrong or contradict each other; the message says what to pass instead."""
+
+
+class Embedded(TypedDict, total=False):
+    """What an encoder makes of one modality of a batch.
+
+    Keys:
+        vector: `[batch, dim]` float.
+        present: `[batch]` bool, False where the raw value was missing or unreadable.
+        sequence: `[batch, n, dim]` float, where the encoder has tokens, patches or frames.
+        sequence_mask: `[batch, n]` bool, True where the sequence holds something.
+    """
+
+    vector: Any
+    present: Any
+    sequence: Any
+    sequence_mask: Any
