@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.multinomial import multinomial
-from tfmmrec.losses.negatives import StreamingFrequency, log_inclusion_probability, unique_across_replicas
+from tfmmrec.losses.negatives import log_inclusion_probability, unique_across_replicas
 from tfmmrec.losses.sampled_softmax import sampled_softmax
+from tfmmrec.losses.streaming_frequency import StreamingFrequency
 from tfmmrec.models.trainable import Trainable
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError

@@ -10,7 +10,8 @@ from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.hybrid import HybridFusion
-from tfmmrec.fusion.late import LateFusion, LateQueryHead
+from tfmmrec.fusion.late import LateFusion
+from tfmmrec.fusion.late_query_head import LateQueryHead
 from tfmmrec.models.parts import feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema

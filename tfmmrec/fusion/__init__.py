@@ -1,0 +1,13 @@
+"""Fusions: the embedded modalities of one side to one vector, masked by presence."""
+
+from tfmmrec._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "EarlyFusion": "early",
+        "HybridFusion": "hybrid",
+        "LateFusion": "late",
+        "LateQueryHead": "late_query_head",
+    },
+)
