@@ -83,23 +83,17 @@ def measure(arguments: argparse.Namespace) -> dict:
         "ratio_evaluation_tutorials": _spread(times["tfrs_128"] / times["ours"]),
         "ratio_evaluation_tuned": _spread(times[tuned] / times["ours"]) | {"tfrs": tuned},
         "over_product": {
-            name: _spread(measured / times["product"])
-            for name, measured in times.items()
-            if name != "product"
+            name: _spread(measured / times["product"]) for name, measured in times.items() if name != "product"
         },
         "seconds": {name: _spread(measured) for name, measured in times.items()},
         "hit_rate": {name: value for name, value in values.items() if value is not None},
         "machine": _machine(),
         "seed": arguments.seed,
-        "sizes": {
-            name: getattr(arguments, name) for name in ("queries", "candidates", "dim", "seen", "repeats")
-        },
+        "sizes": {name: getattr(arguments, name) for name in ("queries", "candidates", "dim", "seen", "repeats")},
     }
 
 
-def _interactions(
-    random: np.random.Generator, num_queries: int, num_candidates: int, each: int
-) -> Interactions:
+def _interactions(random: np.random.Generator, num_queries: int, num_candidates: int, each: int) -> Interactions:
     rows = [np.sort(random.choice(num_candidates, each, replace=False)) for _ in range(num_queries)]
     indptr = np.arange(num_queries + 1, dtype=np.int64) * each
     return Interactions(indptr, np.concatenate(rows).astype(np.int32), {}, num_candidates)
@@ -160,9 +154,7 @@ def _check_agreement(values: dict[str, float | None], arguments: argparse.Namesp
     slack = arguments.seen / arguments.candidates + 0.01
     for name, value in values.items():
         if value is not None and abs(value - values["ours"]) > slack:
-            raise SystemExit(
-                f"{name} found a hit rate of {value}, ours {values['ours']}: they do not measure the same"
-            )
+            raise SystemExit(f"{name} found a hit rate of {value}, ours {values['ours']}: they do not measure the same")
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:

@@ -90,9 +90,7 @@ def test_ease_states_its_need_and_refuses(caplog):
     with caplog.at_level(logging.INFO, "tfmmrec"):
         ease(_make_dataset())
     assert "ease over 24 candidates needs 0.0 MB of memory" in caplog.text
-    with pytest.raises(
-        UsageError, match=r"ease over 24 candidates needs 0\.0 MB of memory, and max_bytes is 0\.0"
-    ):
+    with pytest.raises(UsageError, match=r"ease over 24 candidates needs 0\.0 MB of memory, and max_bytes is 0\.0"):
         ease(_make_dataset(), max_bytes=12 * 24**2 - 1)
     ease(_make_dataset(), max_bytes=12 * 24**2)
 
@@ -137,9 +135,7 @@ def test_features_as_numbers():
     np.testing.assert_allclose(np.linalg.norm(np.delete(texts, 4, axis=0), axis=1), 1.0)
     assert kinds.sum(axis=1).tolist() == [1 + c % 2 for c in range(NUM_CANDIDATES)]
     there = np.arange(NUM_CANDIDATES) != 5
-    assert (
-        price[there].mean() == pytest.approx(0) and price[there].std() == pytest.approx(1) and price[5] == 0
-    )
+    assert price[there].mean() == pytest.approx(0) and price[there].std() == pytest.approx(1) and price[5] == 0
     assert not look[0].any() and look[1:].sum() == NUM_CANDIDATES - 1
 
 

@@ -18,15 +18,11 @@ KS = (3, 8)
 
 def _make_dataset(cold=0.0, valid=False, seed=0):
     random = np.random.default_rng(seed)
-    pairs = np.argwhere(
-        random.random((NUM_QUERIES, NUM_CANDIDATES - 1)) < 0.4
-    )  # the last one is never chosen
+    pairs = np.argwhere(random.random((NUM_QUERIES, NUM_CANDIDATES - 1)) < 0.4)  # the last one is never chosen
     part = random.choice(["train", "valid", "test"] if valid else ["train", "test"], len(pairs))
     frame = pd.DataFrame({"who": [f"q{q}" for q in pairs[:, 0]], "what": [f"c{c:02}" for c in pairs[:, 1]]})
     frames = {name: frame[part == name] for name in ("train", "valid", "test") if (part == name).any()}
-    frames["test"] = pd.concat(
-        [frames["test"], frames["test"][:5], frames["train"][:7]]
-    )  # repeated, and seen
+    frames["test"] = pd.concat([frames["test"], frames["test"][:5], frames["train"][:7]])  # repeated, and seen
     titles = ["" if c % 6 == 0 else f"number {c}" for c in range(NUM_CANDIDATES)]
     return dataset_from_frames(
         {
@@ -73,9 +69,7 @@ def _reference(scores, dataset, pool, wanted):
         if not positives:
             continue
         ranked = np.array([c for c in range(NUM_CANDIDATES) if pool[c] and c not in seen])
-        orders = [
-            ranked[np.lexsort((random.random(ranked.size), -scores[query, ranked]))] for _ in range(400)
-        ]
+        orders = [ranked[np.lexsort((random.random(ranked.size), -scores[query, ranked]))] for _ in range(400)]
         hits = np.array([[c in positives for c in order] for order in orders], float)
         for k in KS:
             found[f"recall@{k}"].append(hits[:, :k].sum(axis=1).mean() / len(positives))
@@ -113,9 +107,7 @@ def test_against_an_independent_reference(num_values, cold):
                 name,
                 metric,
             )
-            assert evaluation.per_query[name][metric].mean() == pytest.approx(
-                evaluation.metrics[name][metric]
-            )
+            assert evaluation.per_query[name][metric].mean() == pytest.approx(evaluation.metrics[name][metric])
             if num_values > 1000:
                 np.testing.assert_allclose(evaluation.per_query[name][metric], values)
     assert evaluation.metrics["num_queries"] == evaluation.metrics["all"]["num_queries"]
@@ -201,9 +193,7 @@ def test_valid_is_seen_only_when_asked():
     for mask_valid in (False, True):
         evaluation = evaluate(_table(10**6)[1], dataset, mask_valid=mask_valid)
         table = evaluation.recommendations.to_pandas()
-        given = {
-            (int(q[1:]), int(c[1:])) for q, c in zip(table["query_id"], table["candidate_id"], strict=True)
-        }
+        given = {(int(q[1:]), int(c[1:])) for q, c in zip(table["query_id"], table["candidate_id"], strict=True)}
         assert bool(given & valid) is not mask_valid
 
 
@@ -265,9 +255,7 @@ def test_what_cannot_be_evaluated_is_refused():
     with pytest.raises(UsageError, match="pass one of them"):
         evaluate(scorer, _make_dataset(valid=True), "valid", mask_valid=True)
     dataset.test = dataset.train
-    with pytest.raises(
-        DataError, match="test is empty: no query has a candidate in it that train does not have"
-    ):
+    with pytest.raises(DataError, match="test is empty: no query has a candidate in it that train does not have"):
         evaluate(scorer, dataset)
     with pytest.raises(DataError, match="nothing to measure"):
         quick_metrics(scorer, dataset.train, dataset.train)

@@ -102,9 +102,7 @@ def test_contradictions_of_a_side_are_refused(candidates, message):
 
 def test_files_may_be_left_out_for_frames_only():
     schema = Schema.model_validate({"interactions": {"query": "u", "candidate": "i"}})
-    with pytest.raises(
-        DataError, match="interactions: no file; give `path` with a `split`, or `train` and `test`"
-    ):
+    with pytest.raises(DataError, match="interactions: no file; give `path` with a `split`, or `train` and `test`"):
         schema.check_files()
     schema = Schema.model_validate({"interactions": LOG, "candidates": {"id": "i"}})
     with pytest.raises(DataError, match="candidates: `id` without `path`; name the table's file"):

@@ -91,7 +91,9 @@ def fit_encoder(
     Returns:
         The loss of each step; empty when fewer than `batch_size` candidates can be learnt from.
     """
-    usable = np.flatnonzero(present & ((np.abs(factors).sum(axis=1) > 0) | (categories.sum(axis=1) > 0 if categories.size else False)))
+    usable = np.flatnonzero(
+        present & ((np.abs(factors).sum(axis=1) > 0) | (categories.sum(axis=1) > 0 if categories.size else False))
+    )
     if usable.size < batch_size:
         return []
     schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)

@@ -1,14 +1,14 @@
 """A run is a folder; every command can start again from it.
 
-    RUN/
-      config.json             everything needed to repeat it
-      statistics.json         vocabularies and sizes the model is built from
-      state.json              which phase a training is in, for --resume
-      encoders/               vectors of cached encoders, and their weights
-      checkpoints/{select,refit}/   where a killed training goes on
-      checkpoints/final       the weights
-      history.csv             loss and validation metrics by epoch
-      metrics.json, recommendations.parquet, report.html   written by evaluate
+RUN/
+  config.json             everything needed to repeat it
+  statistics.json         vocabularies and sizes the model is built from
+  state.json              which phase a training is in, for --resume
+  encoders/               vectors of cached encoders, and their weights
+  checkpoints/{select,refit}/   where a killed training goes on
+  checkpoints/final       the weights
+  history.csv             loss and validation metrics by epoch
+  metrics.json, recommendations.parquet, report.html   written by evaluate
 """
 
 from __future__ import annotations

@@ -17,9 +17,7 @@ FeatureKind = Literal["identifier", "category", "number", "text", "image", "vect
 SplitMethod = Literal["ratio", "leave_one_out", "time"]
 Operator = Literal[">=", "<=", "==", "!=", ">", "<"]
 
-_POSITIVE = re.compile(
-    r"\s*([^\s<>=!][^<>=!]*?)\s*(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
-)
+_POSITIVE = re.compile(r"\s*([^\s<>=!][^<>=!]*?)\s*(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 
 
 class _Frozen(BaseModel):
@@ -119,9 +117,7 @@ class InteractionsSchema(_Frozen):
         if self.path is not None and (self.train or self.valid or self.test):
             raise ValueError("`path` and `train`/`valid`/`test` exclude each other; keep one form")
         if self.train is None and (self.valid or self.test):
-            raise ValueError(
-                "`valid` and `test` need `train` beside them; add it, or give one `path` with a `split`"
-            )
+            raise ValueError("`valid` and `test` need `train` beside them; add it, or give one `path` with a `split`")
         if self.train is not None and self.split is not None:
             raise ValueError("`split` parts one `path`; with ready-made files leave it out")
         if self.split is not None and self.split.method == "time" and self.timestamp is None:
@@ -131,13 +127,9 @@ class InteractionsSchema(_Frozen):
         for name, feature in self.features.items():
             if feature.kind in ("image", "vector") or feature.separator is not None:
                 kind = "several values" if feature.separator is not None else f"kind: {feature.kind}"
-                raise ValueError(
-                    f"feature {name!r}: an interaction has no features of {kind}; it is a candidate's"
-                )
+                raise ValueError(f"feature {name!r}: an interaction has no features of {kind}; it is a candidate's")
             if name in ("timestamp", "rating", "weight"):
-                raise ValueError(
-                    f"feature {name!r}: give `{name}: COLUMN` instead, or name the feature otherwise"
-                )
+                raise ValueError(f"feature {name!r}: give `{name}: COLUMN` instead, or name the feature otherwise")
         return self
 
     @property
@@ -228,9 +220,7 @@ class Schema(_Frozen):
         for side, table in (("candidates", self.candidates), ("queries", self.queries)):
             for name in table.features:
                 if name in ("id", "history") or not name.isidentifier():
-                    raise ValueError(
-                        f"{side}.features: {name!r} cannot be a feature name; use letters, digits, _"
-                    )
+                    raise ValueError(f"{side}.features: {name!r} cannot be a feature name; use letters, digits, _")
         return self
 
     def check_files(self) -> None:

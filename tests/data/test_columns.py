@@ -37,9 +37,7 @@ def test_ids(values, expected):
 
 
 def test_float_ids_are_refused_with_their_row():
-    refused(
-        to_ids, [1.0, 2.0], "t.csv, row 11, column 'c': ids must be strings or integers, found the float 1.0"
-    )
+    refused(to_ids, [1.0, 2.0], "t.csv, row 11, column 'c': ids must be strings or integers, found the float 1.0")
     refused(
         to_ids,
         [1.0, None, 3.0],

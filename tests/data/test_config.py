@@ -46,9 +46,7 @@ def test_a_folder_without_yaml_is_told_how_to_get_one(tmp_path):
 def test_unknown_keys_name_the_nearest(tmp_path):
     refused(tmp_path, GOOD + "querys: {}\n", "unknown key `querys` in the file; did you mean `queries`?")
     text = GOOD.replace("kind: text", "kind: text, seperator: x")
-    refused(
-        tmp_path, text, "unknown key `seperator` in `candidates.features.title`; did you mean `separator`?"
-    )
+    refused(tmp_path, text, "unknown key `seperator` in `candidates.features.title`; did you mean `separator`?")
     text = GOOD.replace("query: u", "query: u, zzz: 1")
     refused(tmp_path, text, "unknown key `zzz` in `interactions`; known are `path`, `train`, `valid`")
 
@@ -61,9 +59,7 @@ def test_wrong_values_name_key_expected_and_found(tmp_path):
         "`candidates.features.title.kind`: expected 'identifier', 'category', 'number', 'text'",
     )
     refused(tmp_path, text, "found 'txt'; did you mean 'text'?")
-    refused(
-        tmp_path, GOOD + "queries: {history: {length: long}}", "`queries.history.length`: expected integer"
-    )
+    refused(tmp_path, GOOD + "queries: {history: {length: long}}", "`queries.history.length`: expected integer")
     refused(tmp_path, GOOD.replace("query: u, ", ""), "`interactions.query` is missing; add it")
     refused(
         tmp_path,
@@ -74,9 +70,7 @@ def test_wrong_values_name_key_expected_and_found(tmp_path):
 
 def test_all_mistakes_are_told_at_once(tmp_path):
     message = refused(tmp_path, GOOD.replace("kind: text", "kind: txt") + "querys: {}\n", "2 mistakes:")
-    assert (
-        re.search(r"\n  unknown key `querys`", message) and "\n  `candidates.features.title.kind`" in message
-    )
+    assert re.search(r"\n  unknown key `querys`", message) and "\n  `candidates.features.title.kind`" in message
 
 
 def test_python_tags_are_refused_and_do_nothing(tmp_path):

@@ -76,9 +76,7 @@ def test_a_long_row_is_read_with_larger_blocks(write):
 
 def test_a_row_beyond_all_bounds_is_refused(write, monkeypatch):
     monkeypatch.setattr(csv_format, "_BLOCK_BYTES", (64, 128))
-    refused(
-        write("a,b\n1," + "x" * 1000 + "\n"), "t.csv, row 1: a row of more than 128 bytes; is a quote open?"
-    )
+    refused(write("a,b\n1," + "x" * 1000 + "\n"), "t.csv, row 1: a row of more than 128 bytes; is a quote open?")
 
 
 def test_empty_and_damaged_files(write):

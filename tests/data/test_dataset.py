@@ -69,9 +69,7 @@ def pairs(dataset, *parts):
 def test_ready_made_files(folder):
     dataset = load(folder, schema(train="train.parquet", test="test.csv"))
     frame = log_frame()
-    assert pairs(dataset, dataset.train) == list(
-        frame.iloc[:48][["q", "c"]].itertuples(index=False, name=None)
-    )
+    assert pairs(dataset, dataset.train) == list(frame.iloc[:48][["q", "c"]].itertuples(index=False, name=None))
     assert sorted(pairs(dataset, dataset.test)) == sorted(
         frame.iloc[48:][["q", "c"]].itertuples(index=False, name=None)
     )
@@ -147,9 +145,7 @@ def test_unknown_ids_are_survived_and_all_unknown_are_not(folder):
     assert issue.example.startswith("log.csv, row ") and issue.example.endswith(": '000'")
     assert dataset.summary()["num_issues"] == issue.count
     CANDIDATES.assign(id=[str(n) for n in range(100, 120)]).to_csv(folder / "things.csv", index=False)
-    with pytest.raises(
-        DataError, match="log.csv: none of the 60 interactions has both its ids in the tables"
-    ):
+    with pytest.raises(DataError, match="log.csv: none of the 60 interactions has both its ids in the tables"):
         load(folder, schema(path="log.csv"))
 
 
@@ -183,9 +179,7 @@ def test_mistakes_are_told(folder, change, message):
 
 def test_an_empty_test_file_is_an_error(folder):
     (folder / "test.csv").write_text("q,c\n")
-    with pytest.raises(
-        DataError, match="^test.csv: no interactions; expected at least one row below the header"
-    ):
+    with pytest.raises(DataError, match="^test.csv: no interactions; expected at least one row below the header"):
         load(folder, schema(train="train.parquet", test="test.csv"))
 
 
@@ -219,9 +213,7 @@ def test_frames_give_what_files_give(folder):
     frames = {"train": log_frame().iloc[:48], "test": log_frame().iloc[48:]}
     dataset = dataset_from_frames(content, frames, CANDIDATES, QUERIES)
     assert dataset.train.num_rows == 48 and dataset.fingerprint != from_frames.fingerprint
-    again = dataset_from_frames(
-        content, {name: frame.copy() for name, frame in frames.items()}, CANDIDATES, QUERIES
-    )
+    again = dataset_from_frames(content, {name: frame.copy() for name, frame in frames.items()}, CANDIDATES, QUERIES)
     assert again.fingerprint == dataset.fingerprint
 
 
@@ -253,9 +245,7 @@ def test_tfrecords_make_a_dataset(tmp_path):
                     else tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
                     for key, value in row.items()
                 }
-                writer.write(
-                    tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-                )
+                writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
     write("things.tfrecord", [{"id": 1, "title": "one"}, {"id": 2, "title": "zwei ä"}])
     write("log.tfrecord", [{"q": "a", "c": 2}, {"q": "a", "c": 1}, {"q": "b", "c": 2}])

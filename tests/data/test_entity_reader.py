@@ -78,9 +78,7 @@ def test_duplicate_ids_name_both_rows(tmp_path):
     schema = CandidatesSchema(path="*.csv", id="id")
     with pytest.raises(DataError) as caught:
         read_entities(schema, FileTable(tmp_path, "*.csv", "x"), "candidates", tmp_path)
-    assert "b.csv, row 2, column 'id': the id '01' stands there twice, first in a.csv, row 1" in str(
-        caught.value
-    )
+    assert "b.csv, row 2, column 'id': the id '01' stands there twice, first in a.csv, row 1" in str(caught.value)
 
 
 def test_bad_tables_are_refused(tmp_path):
@@ -93,9 +91,7 @@ def test_bad_tables_are_refused(tmp_path):
         display=["titel"],
     )
     frame = {"id": ["a", "b"], "price": ["1", "cheap"]}
-    refused(
-        "items, row 2, column 'price': expected a number, found 'cheap'", frame, {"price": {"kind": "number"}}
-    )
+    refused("items, row 2, column 'price': expected a number, found 'cheap'", frame, {"price": {"kind": "number"}})
     frame = {"id": ["a"], "t": [["x", "y"]]}
     refused(
         "items, row 1, column 't': expected one value a row for kind: text, found lists",

@@ -17,9 +17,7 @@ def test_a_cut_lies_in_its_square_and_varies(type):
     assert not np.allclose(cuts[0].cloth[0], cuts[1].cloth[0])
 
 
-@pytest.mark.parametrize(
-    "type", ["dress", "skirt", "trousers", "shorts", "t-shirt", "shirt", "jumper", "coat", "bag"]
-)
+@pytest.mark.parametrize("type", ["dress", "skirt", "trousers", "shorts", "t-shirt", "shirt", "jumper", "coat", "bag"])
 def test_clothes_are_symmetric(type):
     outline = cut_garment(type, np.random.default_rng(0)).cloth[0]
     assert outline[:, 0].min() == pytest.approx(-outline[:, 0].max())

@@ -12,11 +12,7 @@ def test_a_description_says_fabric_occasion_and_season_and_nothing_else_does():
     for fabric, occasion, season in itertools.product(FABRICS, OCCASIONS, SEASONS):
         _, text = describe_garment("dress", fabric, occasion, season, rng)
         said = [
-            {
-                value
-                for value, wordings in known.items()
-                if any(w in text.lower() for w in map(str.lower, wordings))
-            }
+            {value for value, wordings in known.items() if any(w in text.lower() for w in map(str.lower, wordings))}
             for known in (FABRICS, OCCASIONS, SEASONS)
         ]
         assert said == [{fabric}, {occasion}, {season}], text
@@ -45,7 +41,5 @@ def test_titles():
 
 
 def test_unknown_values_are_refused():
-    with pytest.raises(
-        UsageError, match="fabric 'foil' does not exist in the catalogue; pass one of linen, wool"
-    ):
+    with pytest.raises(UsageError, match="fabric 'foil' does not exist in the catalogue; pass one of linen, wool"):
         describe_garment("hat", "foil", "office", "winter", np.random.default_rng(0))

@@ -84,9 +84,7 @@ def test_a_folder_without_yaml_gets_a_proposal_and_stays_as_it_is(folder):
 
 
 def test_another_config(folder):
-    (folder / "other.yaml").write_text(
-        "interactions: {train: train.csv, query: user_id, candidate: movie_id}\n"
-    )
+    (folder / "other.yaml").write_text("interactions: {train: train.csv, query: user_id, candidate: movie_id}\n")
     found = inspect_dataset(folder, "other.yaml")
     assert found.proposal is None and found.candidates.num_rows == 3
 

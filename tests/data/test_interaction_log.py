@@ -81,9 +81,7 @@ def test_a_skipped_row_teaches_no_ids():
 
 
 def test_all_unknown_is_an_error():
-    message = (
-        "log.csv: none of the 2 interactions has both its ids in the tables; log.csv, row 1: '1.0' has no"
-    )
+    message = "log.csv: none of the 2 interactions has both its ids in the tables; log.csv, row 1: '1.0' has no"
     refused(message, {"u": ["a", "a"], "i": ["1.0", "2.0"]}, queries=["a"], candidates=["1", "2"])
 
 
@@ -92,15 +90,11 @@ def test_positive_keeps_what_satisfies_it():
     log, issues, (queries, candidates) = build(frame, positive="r >= 4", rating="r")
     assert queries == ["a", "c"] and candidates == ["x", "z"]
     assert log.columns["rating"].tolist() == [5, 4] and log.columns["rating"].dtype == np.float32
-    assert [(issue.kind, issue.count) for issue in issues] == [
-        ("interaction without a number to judge it by", 1)
-    ]
+    assert [(issue.kind, issue.count) for issue in issues] == [("interaction without a number to judge it by", 1)]
     refused("log.csv: none of the 4 interactions satisfies 'r > 5'", frame, positive="r > 5")
 
 
-@pytest.mark.parametrize(
-    ("operator", "kept"), [(">=", 2), ("<=", 2), (">", 1), ("<", 1), ("==", 1), ("!=", 2)]
-)
+@pytest.mark.parametrize(("operator", "kept"), [(">=", 2), ("<=", 2), (">", 1), ("<", 1), ("==", 1), ("!=", 2)])
 def test_every_comparison(operator, kept):
     frame = pd.DataFrame({"u": list("abc"), "i": list("xyz"), "r": [1, 2, 3]})
     assert build(frame, positive=f"r {operator} 2")[0].num_rows == kept
@@ -122,18 +116,14 @@ def test_weights():
 
 
 def test_context_features():
-    frame = pd.DataFrame(
-        {"u": ["a"] * 3, "i": list("xyz"), "hour": [1, None, 3], "app": ["web", None, "web"]}
-    )
+    frame = pd.DataFrame({"u": ["a"] * 3, "i": list("xyz"), "hour": [1, None, 3], "app": ["web", None, "web"]})
     features = {"hour": {"kind": "number"}, "device": {"kind": "category", "column": "app"}}
     log, _, _ = build(frame, features=features)
     np.testing.assert_array_equal(log.columns["hour"], np.array([1, np.nan, 3], np.float32))
     assert log.columns["device"].tolist() == [0, -1, 0]
     assert log.vocabularies["device"].to_pylist() == ["web"]
     lists = {"u": ["a"], "i": ["x"], "hour": [1], "app": [["p", "q"]]}
-    refused(
-        "log.csv, row 1, column 'app': an interaction's feature has one value a row", lists, features=features
-    )
+    refused("log.csv, row 1, column 'app': an interaction's feature has one value a row", lists, features=features)
 
 
 def test_bad_tables_are_refused():
@@ -152,9 +142,7 @@ def test_two_parts_share_their_ids():
     queries, candidates, vocabularies = IdIndex(), IdIndex(), {}
     frames = {"train": {"u": ["a", "b"], "i": ["x", "y"]}, "test": {"u": ["c"], "i": ["x"]}}
     logs = [
-        InteractionLog(schema, queries, candidates, vocabularies, issues).read(
-            FrameTable(pd.DataFrame(frame), part)
-        )
+        InteractionLog(schema, queries, candidates, vocabularies, issues).read(FrameTable(pd.DataFrame(frame), part))
         for part, frame in frames.items()
     ]
     train, test = (log.finish() for log in logs)

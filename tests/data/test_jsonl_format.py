@@ -39,9 +39,7 @@ def test_bad_lines_are_named(write):
         write('{"a": 1}\n{"a": \n'),
         "t.jsonl, line 2: not JSON: Expecting value; expected one JSON object a line",
     )
-    refused(
-        write('[{"a": 1}]'), "t.jsonl, line 1: found a JSON array; expected JSON Lines, one object a line"
-    )
+    refused(write('[{"a": 1}]'), "t.jsonl, line 1: found a JSON array; expected JSON Lines, one object a line")
     refused(write('[\n{"a": 1}\n]'), "t.jsonl, line 1: found a JSON array")
     refused(write('{"a": 1}\n7\n'), "t.jsonl, line 2: expected a JSON object, found int '7'")
     refused(write(b'{"a": 1}\n{"a": "\xff"}\n'), "t.jsonl, line 2: not UTF-8 at byte 7 of the line")

@@ -24,9 +24,7 @@ def shop(folder, **log):
         "shelf": ["A"] * 40,
     }
     pd.DataFrame(products).to_csv(folder / "products.csv", index=False)
-    pd.DataFrame({"id": range(15), "region": ["n", "s", "e"] * 5}).to_csv(
-        folder / "customers.csv", index=False
-    )
+    pd.DataFrame({"id": range(15), "region": ["n", "s", "e"] * 5}).to_csv(folder / "customers.csv", index=False)
     frame = pd.DataFrame(
         {
             "customer_id": random.integers(0, 15, 300),

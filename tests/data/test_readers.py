@@ -25,9 +25,7 @@ def write(folder, name):
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
 
 
-@pytest.mark.parametrize(
-    "name", ["t.csv", "t.csv.gz", "t.tsv", "t.parquet", "t.jsonl", "t.json", "T.JSONL.gz"]
-)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.parquet", "t.jsonl", "t.json", "T.JSONL.gz"])
 def test_every_format_gives_the_same_rows(tmp_path, name):
     write(tmp_path, name)
     table = FileTable(tmp_path, name, "x")
@@ -56,9 +54,7 @@ def test_every_file_of_a_glob_needs_the_columns(tmp_path):
 
 def test_a_missing_file_is_told_with_the_nearest(tmp_path):
     write(tmp_path, "train.csv")
-    with pytest.raises(
-        DataError, match="`interactions.train`: no file 'trian.csv' in .*did you mean 'train.csv'?"
-    ):
+    with pytest.raises(DataError, match="`interactions.train`: no file 'trian.csv' in .*did you mean 'train.csv'?"):
         FileTable(tmp_path, "trian.csv", "interactions.train")
     with pytest.raises(DataError, match="no file 'part-.*' in .*; tables there: 'train.csv'"):
         FileTable(tmp_path, "part-*.csv", "interactions.train")
@@ -66,16 +62,12 @@ def test_a_missing_file_is_told_with_the_nearest(tmp_path):
 
 def test_an_unknown_format_is_refused(tmp_path):
     (tmp_path / "t.xlsx").write_bytes(b"x")
-    with pytest.raises(
-        DataError, match="t.xlsx: no known table format; expected a file name ending in .csv, .tsv"
-    ):
+    with pytest.raises(DataError, match="t.xlsx: no known table format; expected a file name ending in .csv, .tsv"):
         FileTable(tmp_path, "t.xlsx", "x").column_names()
     assert format_of(tmp_path / "t.parquet.gz") is None
 
 
-@pytest.mark.parametrize(
-    "path", ["../secret.csv", "/etc/hostname", "a/../../secret.csv", "../*.csv", "link.csv"]
-)
+@pytest.mark.parametrize("path", ["../secret.csv", "/etc/hostname", "a/../../secret.csv", "../*.csv", "link.csv"])
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
     root = tmp_path / "data"
     root.mkdir()

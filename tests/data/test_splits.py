@@ -91,9 +91,7 @@ def test_order_statistics_are_numpys(seed):
 
 
 def test_an_empty_part_is_an_error():
-    with pytest.raises(
-        DataError, match="interactions.split: test is empty .*no query has more than 1; choose another"
-    ):
+    with pytest.raises(DataError, match="interactions.split: test is empty .*no query has more than 1; choose another"):
         split_interactions(make([1, 1, 1]), Split(method="leave_one_out"), 0)
     with pytest.raises(DataError, match="interactions.split: valid is empty"):
         split_interactions(make([2, 2]), Split(method="leave_one_out"), 0)

@@ -83,9 +83,7 @@ def test_lists_become_rows():
 
 
 def test_lists_of_other_lengths_are_refused():
-    with pytest.raises(
-        DataError, match="t.jsonl, row 3, column 'v': expected a vector of 2 numbers .* found 1"
-    ):
+    with pytest.raises(DataError, match="t.jsonl, row 3, column 'v': expected a vector of 2 numbers .* found 1"):
         gather([[1.0, 2.0]], [[3.0, 4.0], [5.0]])
     with pytest.raises(DataError, match="column 'v': no row has a vector; leave the feature out"):
         gather([None]).finish()

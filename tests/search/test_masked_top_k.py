@@ -37,9 +37,7 @@ def test_a_tie_that_ends_with_the_head_and_one_that_goes_on():
 
 
 def test_fewer_candidates_than_k():
-    head = masked_top_k(
-        tf.constant([[1.0, 2.0]]), np.array([[0, 1]], np.int32), np.array([[0, 1]], np.int32), 4
-    )
+    head = masked_top_k(tf.constant([[1.0, 2.0]]), np.array([[0, 1]], np.int32), np.array([[0, 1]], np.int32), 4)
     assert head.scores.numpy().tolist() == [[1.0] + 3 * [-np.inf]]
     assert np.isneginf(head.positive_scores.numpy()).all()
 

@@ -41,9 +41,7 @@ def test_pools_seen_and_positives(vectors, kind, batch_size):
         batches = [batch for batch in found if batch.pool is pool]
         pairs = {}
         for batch in batches:
-            for owner, positive, score in zip(
-                batch.owners, batch.positives, batch.positive_scores, strict=True
-            ):
+            for owner, positive, score in zip(batch.owners, batch.positives, batch.positive_scores, strict=True):
                 row = batch.query_rows[owner]
                 pairs.setdefault(int(row), []).append(int(positive))
                 assert score == pytest.approx(float(vectors(np.array([row]))[0, positive]), rel=1e-5)
@@ -63,9 +61,7 @@ def test_only_some_queries_and_progress(vectors):
             vectors, [SEEN], POSITIVES, POOLS[:1], 3, 1, np.array([1, 2, 3]), lambda *args: told.append(args)
         )
     )
-    assert [batch.query_rows.tolist() for batch in found] == [
-        [1]
-    ]  # 2 has no positive, 3 has seen its only one
+    assert [batch.query_rows.tolist() for batch in found] == [[1]]  # 2 has no positive, 3 has seen its only one
     assert told == [("evaluating", 1, 2), ("evaluating", 2, 2)]
 
 

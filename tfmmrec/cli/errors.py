@@ -47,9 +47,7 @@ def report(error: BaseException, debug: bool = False, resumable: bool = False) -
         return BAD_INPUT
     _say(_failure_message(error))
     if not debug:
-        print(
-            "This is a failure, not a mistake in the input. Add --debug for the traceback.", file=sys.stderr
-        )
+        print("This is a failure, not a mistake in the input. Add --debug for the traceback.", file=sys.stderr)
     return FAILURE
 
 

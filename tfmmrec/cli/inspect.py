@@ -21,9 +21,7 @@ def inspect(
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option(
-            help="Save a first dataset.yaml, proposed from the tables, as this file.", show_default=False
-        ),
+        typer.Option(help="Save a first dataset.yaml, proposed from the tables, as this file.", show_default=False),
     ] = None,
     json: Json = False,
 ) -> dict[str, Any]:
@@ -50,9 +48,7 @@ def inspect(
 
 def _check_free(path: Path) -> None:
     if path.exists():
-        raise UsageError(
-            f"--write {path}: the file exists and is not overwritten; name another, or remove it first"
-        )
+        raise UsageError(f"--write {path}: the file exists and is not overwritten; name another, or remove it first")
     if not path.parent.is_dir():
         raise UsageError(f"--write {path}: no such folder as {path.parent}; make it first")
 
@@ -68,9 +64,7 @@ def _show(found: Inspection, answer: dict[str, Any]) -> None:
     if found.num_cold_candidates:
         out.print(f"{found.num_cold_candidates:,} cold candidates, held out of training altogether")
     if found.num_seen_in_test:
-        out.print(
-            f"{found.num_seen_in_test:,} rows of test are rows of train too, and are not asked for again"
-        )
+        out.print(f"{found.num_seen_in_test:,} rows of test are rows of train too, and are not asked for again")
     if found.issues:
         rows = [[issue.where, issue.kind, issue.count, issue.example] for issue in found.issues]
         out.print(table(["where", "what", "count", "the first"], rows, title="survived", numbers=[2]))
@@ -99,9 +93,7 @@ def _parts(found: Inspection):
         ]
         for name, part in found.parts.items()
     ]
-    return table(
-        columns, rows, title="interactions, and how many of them a query has", numbers=range(1, len(columns))
-    )
+    return table(columns, rows, title="interactions, and how many of them a query has", numbers=range(1, len(columns)))
 
 
 def _features(side: InspectedSide):

@@ -46,9 +46,7 @@ def to_ids(rows: Rows, column: str) -> pa.Array:
 
 
 def _refuse_float(rows: Rows, column: str, values: pa.Array) -> None:
-    missing = np.flatnonzero(
-        np.isnan(values.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False))
-    )
+    missing = np.flatnonzero(np.isnan(values.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)))
     if missing.size:
         raise DataError(
             f"{rows.place(int(missing[0]), column)}: ids must be strings or integers, found floats and no "
@@ -84,9 +82,7 @@ def _strings(rows: Rows, column: str, values: pa.Array) -> pa.Array:
         raise DataError(f"{rows.place(0, column)}: expected text or a list of texts, found the type {kind}")
     elif not pa.types.is_large_string(kind):
         values = values.cast(pa.large_string())
-    return pc.if_else(
-        pc.equal(pc.utf8_trim_whitespace(values), ""), pa.scalar(None, pa.large_string()), values
-    )
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), pa.scalar(None, pa.large_string()), values)
 
 
 def _float_text(number: float | None) -> str | None:
@@ -104,8 +100,7 @@ def _decoded(rows: Rows, column: str, values: pa.Array) -> pa.Array:
                 (value or b"").decode("utf-8")
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"{rows.place(index, column)}: not UTF-8 at byte {error.start} of the value; store text "
-                    "as UTF-8"
+                    f"{rows.place(index, column)}: not UTF-8 at byte {error.start} of the value; store text as UTF-8"
                 ) from None
         raise
 
@@ -122,13 +117,9 @@ def to_numbers(rows: Rows, column: str) -> tuple[np.ndarray, np.ndarray]:
     elif pa.types.is_large_string(kind):
         numbers = _parsed(rows, column, values)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers = (
-            values.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False).copy()
-        )
+        numbers = values.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False).copy()
     elif pa.types.is_boolean(kind):
-        numbers = (
-            values.cast(pa.uint8()).cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False).copy()
-        )
+        numbers = values.cast(pa.uint8()).cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False).copy()
     else:
         raise DataError(f"{rows.place(0, column)}: expected a number, found the type {kind}")
     infinite = np.isinf(numbers)
@@ -150,9 +141,7 @@ def _parsed(rows: Rows, column: str, values: pa.Array) -> np.ndarray:
             try:
                 numbers[index] = float(text)
             except ValueError:
-                raise DataError(
-                    f"{rows.place(index, column)}: expected a number, found {_shown(text)}"
-                ) from None
+                raise DataError(f"{rows.place(index, column)}: expected a number, found {_shown(text)}") from None
     return numbers
 
 
@@ -176,8 +165,7 @@ def to_times(rows: Rows, column: str) -> np.ndarray:
     if bad.size:
         found = "an infinite one" if infinite[bad[0]] else "none"
         raise DataError(
-            f"{rows.place(int(bad[0]), column)}: expected a time, found {found}; fill it, or leave "
-            "`timestamp` out"
+            f"{rows.place(int(bad[0]), column)}: expected a time, found {found}; fill it, or leave `timestamp` out"
         )
     return numbers
 

@@ -91,9 +91,7 @@ def parse_schema(content: Any, source: str = DEFAULT_NAME) -> Schema:
         problems = [_problem(problem) for problem in error.errors(include_url=False)]
     if len(problems) == 1:
         raise DataError(f"{source}: {problems[0]}")
-    raise DataError(
-        f"{source}: {len(problems)} mistakes:" + "".join(f"\n  {problem}" for problem in problems)
-    )
+    raise DataError(f"{source}: {len(problems)} mistakes:" + "".join(f"\n  {problem}" for problem in problems))
 
 
 def _problem(problem: Mapping[str, Any]) -> str:

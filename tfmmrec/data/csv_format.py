@@ -50,18 +50,14 @@ def record_batches(path: Path, source: str, columns: Sequence[str]) -> Iterator[
             return
         except _RowTooLong:
             continue
-    raise DataError(
-        f"{source}, row {num_rows + 1}: a row of more than {_BLOCK_BYTES[-1]} bytes; is a quote open?"
-    )
+    raise DataError(f"{source}, row {num_rows + 1}: a row of more than {_BLOCK_BYTES[-1]} bytes; is a quote open?")
 
 
 class _RowTooLong(Exception):
     """A row does not fit in a block."""
 
 
-def _stream(
-    path: Path, source: str, columns: Sequence[str], skip: int, block_bytes: int
-) -> Iterator[pa.RecordBatch]:
+def _stream(path: Path, source: str, columns: Sequence[str], skip: int, block_bytes: int) -> Iterator[pa.RecordBatch]:
     """The rows after the first `skip`."""
     ragged = []
 
@@ -114,9 +110,7 @@ def _readable(error: Exception, ragged: list, path: Path, source: str, num_rows:
     if "invalid UTF8" in str(error):
         return _not_utf8(path, source)
     if "straddling" in str(error):
-        return DataError(
-            f"{source}, after row {num_rows}: a row of more than {_BLOCK_BYTES} bytes; is a quote open?"
-        )
+        return DataError(f"{source}, after row {num_rows}: a row of more than {_BLOCK_BYTES} bytes; is a quote open?")
     return DataError(f"{source}, after row {num_rows}: not readable: {error}")
 
 

@@ -77,17 +77,13 @@ class Dataset:
             "num_interactions": {name: part.num_rows for name, part in self.parts.items()},
             "num_cold_candidates": int(self.cold_candidates.sum()),
             "density": total / pairs if pairs else 0.0,
-            "candidate_features": {
-                name: feature.kind for name, feature in self.schema.candidates.features.items()
-            },
+            "candidate_features": {name: feature.kind for name, feature in self.schema.candidates.features.items()},
             "query_features": {name: feature.kind for name, feature in self.schema.queries.features.items()},
             "num_issues": sum(issue.count for issue in self.issues),
         }
 
 
-def load_dataset(
-    folder: str | Path, config: str | Path | None = None, cache_dir: str | Path | None = None
-) -> Dataset:
+def load_dataset(folder: str | Path, config: str | Path | None = None, cache_dir: str | Path | None = None) -> Dataset:
     """Reads and checks a dataset folder.
 
     Args:
@@ -113,9 +109,7 @@ def dataset_of_schema(schema: Schema, folder: str | Path, cache_dir: str | Path 
     files = {"path": log.path} if log.path else {"train": log.train, "valid": log.valid, "test": log.test}
     tables = {key: FileTable(root, name, f"interactions.{key}") for key, name in files.items() if name}
     sides = {
-        side: FileTable(root, getattr(schema, side).path, f"{side}.path")
-        if getattr(schema, side).path
-        else None
+        side: FileTable(root, getattr(schema, side).path, f"{side}.path") if getattr(schema, side).path else None
         for side in ("candidates", "queries")
     }
     paths = [path for table in (*tables.values(), *sides.values()) if table for path in table.paths]
@@ -154,13 +148,9 @@ def dataset_from_frames(
     schema = schema if isinstance(schema, Schema) else parse_schema(schema, "schema")
     if isinstance(interactions, Mapping):
         if "train" not in interactions or set(interactions) - {"train", "valid", "test"}:
-            raise UsageError(
-                f"interactions must have the keys train, valid, test, got {sorted(interactions)}"
-            )
+            raise UsageError(f"interactions must have the keys train, valid, test, got {sorted(interactions)}")
         tables = {
-            part: FrameTable(interactions[part], part)
-            for part in ("train", "valid", "test")
-            if part in interactions
+            part: FrameTable(interactions[part], part) for part in ("train", "valid", "test") if part in interactions
         }
     else:
         tables = {"path": FrameTable(interactions, "interactions")}
@@ -202,14 +192,10 @@ def _assemble(
     parts, cold = _hold_out_cold(schema, parts, len(entities["candidates"]))
     content = [schema.model_dump_json(), json.dumps(picture_bytes), *hashes]
     fingerprint = hashlib.sha256("\n".join(content).encode()).hexdigest()
-    return Dataset(
-        schema, root, **entities, **parts, cold_candidates=cold, fingerprint=fingerprint, log_issues=issues
-    )
+    return Dataset(schema, root, **entities, **parts, cold_candidates=cold, fingerprint=fingerprint, log_issues=issues)
 
 
-def _side(
-    schema: EntitySchema, table: Table | None, side: str, root: Path | None
-) -> tuple[Entities, IdIndex, int]:
+def _side(schema: EntitySchema, table: Table | None, side: str, root: Path | None) -> tuple[Entities, IdIndex, int]:
     if table is not None:
         entities, size = read_entities(schema, table, side, root)
         return entities, IdIndex(entities.ids, fixed=True, source=table.name), size

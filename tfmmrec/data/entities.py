@@ -49,11 +49,7 @@ class Entities:
 
     def row_of(self, ids: Sequence[str]) -> np.ndarray:
         """The rows of some ids, int32, -1 for unknown ones."""
-        values = (
-            ids
-            if isinstance(ids, (pa.Array, pa.ChunkedArray))
-            else pa.array([str(id) for id in ids], pa.string())
-        )
+        values = ids if isinstance(ids, (pa.Array, pa.ChunkedArray)) else pa.array([str(id) for id in ids], pa.string())
         rows = pc.index_in(values.cast(self.ids.type), value_set=self.ids, skip_nulls=True)
         return rows.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
 

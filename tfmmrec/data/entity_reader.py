@@ -105,15 +105,12 @@ class _ImageColumn:
             self.parts.append(columns.to_strings(rows, self.column))
         else:
             raise DataError(
-                f"{rows.place(0, self.column)}: expected a picture's path or its bytes, found the type "
-                f"{values.type}"
+                f"{rows.place(0, self.column)}: expected a picture's path or its bytes, found the type {values.type}"
             )
 
     def finish(self) -> pa.Array:
         if any(is_binary(part) for part in self.parts):  # a batch without any picture has no type of its own
-            empty = [
-                pa.nulls(len(part), pa.large_binary()) if not is_binary(part) else part for part in self.parts
-            ]
+            empty = [pa.nulls(len(part), pa.large_binary()) if not is_binary(part) else part for part in self.parts]
             return pa.concat_arrays(empty)
         return pa.concat_arrays(self.parts)
 
@@ -161,8 +158,7 @@ def read_entities(schema: EntitySchema, table: Table, side: str, root: Path | No
     ids = _TextColumn(schema.id)
     features = {name: _gatherer(feature, feature.column or name, issues) for name, feature in own.items()}
     display = {
-        name: _ImageColumn(column) if _is_image(own, name) else _TextColumn(column)
-        for name, column in shown.items()
+        name: _ImageColumn(column) if _is_image(own, name) else _TextColumn(column) for name, column in shown.items()
     }
     gatherers = [*features.values(), *display.values()]
     wanted = list(dict.fromkeys([schema.id, *(gatherer.column for gatherer in gatherers)]))
@@ -174,9 +170,7 @@ def read_entities(schema: EntitySchema, table: Table, side: str, root: Path | No
             gatherer.add(rows)
         places.add(rows)
     if not places.num_rows:
-        raise DataError(
-            f"{table.name}: the table of {side} is empty; expected at least one row below the header"
-        )
+        raise DataError(f"{table.name}: the table of {side} is empty; expected at least one row below the header")
     entities = Entities(ids.finish().cast(pa.string()), root=root, source=table.name, counted=issues)
     _check_distinct(entities.ids, places, schema.id)
     entities.features = {name: gatherer.finish() for name, gatherer in features.items()}
@@ -191,9 +185,7 @@ def add_vectors(entities: Entities, schema: EntitySchema, side: str) -> None:
     for name, feature in schema.features.items():
         if feature.path is not None:
             key = f"{side}.features.{name}.path"
-            entities.features[name] = load_vectors(
-                entities.root, feature.path, len(entities), key, entities.counted
-            )
+            entities.features[name] = load_vectors(entities.root, feature.path, len(entities), key, entities.counted)
     entities.features = {name: entities.features[name] for name in schema.features}
 
 
@@ -205,9 +197,7 @@ def _checked_ids(rows: Rows, column: str) -> pa.Array:
     ids = columns.to_ids(rows, column)
     if ids.null_count:
         row = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            f"{rows.place(row, column)}: expected an id, found none; give the row an id or remove it"
-        )
+        raise DataError(f"{rows.place(row, column)}: expected an id, found none; give the row an id or remove it")
     return ids
 
 
@@ -230,15 +220,11 @@ def _check_pictures(entities: Entities, name: str, places: _Places) -> int:
     if entities.root is None:
         if column.null_count == len(column):
             return 0
-        raise DataError(
-            f"{entities.source}, column {name!r}: pictures are given by paths, but no folder; pass root="
-        )
+        raise DataError(f"{entities.source}, column {name!r}: pictures are given by paths, but no folder; pass root=")
     found = check_paths(entities.root, column, lambda row: f"{places(row)}, column {name!r}")
     if found.missing.size:
         first = int(found.missing[0])
         example = f"{places(first)}: {column[first].as_py()!r}"
-        entities.counted.add(
-            "missing picture file", f"{entities.source}, {name}", found.missing.size, example
-        )
+        entities.counted.add("missing picture file", f"{entities.source}, {name}", found.missing.size, example)
         entities.mark_unusable(name, found.missing)
     return found.total_bytes

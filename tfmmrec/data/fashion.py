@@ -163,9 +163,7 @@ def _holds(folder: Path, made_by: dict) -> bool:
     if not marker.is_file():
         raise UsageError(f"{folder} exists and is not the catalogue `fashion`; pass an empty or a new folder")
     if (found := json.loads(marker.read_text())) != made_by:
-        raise UsageError(
-            f"{folder} was made with {found}, not with {made_by}; delete it or pass another folder"
-        )
+        raise UsageError(f"{folder} was made with {found}, not with {made_by}; delete it or pass another folder")
     return True
 
 

@@ -70,9 +70,7 @@ def paint_garment(
         ("pattern", pattern, PATTERNS),
     ):
         if value not in known:
-            raise UsageError(
-                f"{name} {value!r} does not exist in the catalogue; pass one of {', '.join(known)}"
-            )
+            raise UsageError(f"{name} {value!r} does not exist in the catalogue; pass one of {', '.join(known)}")
     base, seconds = COLOURS[colour]
     base = _shaded(base, rng)
     second = _shaded(seconds[rng.integers(len(seconds))], rng)
@@ -148,9 +146,7 @@ def _weave(pattern: str, base, second, large: int, rng: np.random.Generator) -> 
     return cloth.rotate(angle, fillcolor=base).crop((left, left, left + large, left + large))
 
 
-def _scatter_flowers(
-    draw: ImageDraw.ImageDraw, step: float, second, wide: int, rng: np.random.Generator
-) -> None:
+def _scatter_flowers(draw: ImageDraw.ImageDraw, step: float, second, wide: int, rng: np.random.Generator) -> None:
     heart = (250, 214, 80) if second[2] > 60 or second[0] < 150 else (255, 245, 225)
     for row, y in enumerate(np.arange(0.0, wide + step, 0.85 * step)):
         for x in np.arange(0.0, wide + step, step) + 0.5 * step * (row % 2):
@@ -191,15 +187,9 @@ def _photograph(
     shadow = np.roll(blur, (max(1, size // 32), max(1, size // 40)), axis=(0, 1))
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     slope = rng.uniform(-0.12, 0.12)
-    folds = 0.035 * np.sin(
-        2 * np.pi * (rng.uniform(2.5, 4.0) * x + rng.uniform(-0.8, 0.8) * y + rng.random())
-    )
+    folds = 0.035 * np.sin(2 * np.pi * (rng.uniform(2.5, 4.0) * x + rng.uniform(-0.8, 0.8) * y + rng.random()))
     light = (1.03 + slope * (x - 0.5) - 0.1 * (y - 0.5) + folds)[..., None]
     background = np.array(BACKGROUNDS[rng.integers(len(BACKGROUNDS))], np.float32) + rng.normal(0.0, 4.0, 3)
-    wall = (
-        background
-        * (1.03 - 0.1 * y - 0.12 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))[..., None]
-        * (1 - 0.3 * shadow)
-    )
+    wall = background * (1.03 - 0.1 * y - 0.12 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))[..., None] * (1 - 0.3 * shadow)
     picture = inside * garment * light + (1 - inside) * wall + rng.normal(0.0, 1.5, (size, size, 1))
     return Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8)), inside[..., 0]

@@ -54,9 +54,7 @@ def _both(points: Points) -> list[np.ndarray]:
     return [np.array(points), np.array([(-x, y) for x, y in points])]
 
 
-def _ellipse(
-    x: float, y: float, width: float, height: float, start: float = 0.0, stop: float = 2.0
-) -> np.ndarray:
+def _ellipse(x: float, y: float, width: float, height: float, start: float = 0.0, stop: float = 2.0) -> np.ndarray:
     """Points of an ellipse with the given half axes, between two angles in units of pi, clockwise."""
     angle = np.linspace(start * np.pi, stop * np.pi, 28)
     return np.stack([x + width * np.cos(angle), y + height * np.sin(angle)], axis=1)
@@ -66,9 +64,7 @@ def _buttons(x: float, top: float, bottom: float, count: int, radius: float = 0.
     return [_ellipse(x, y, radius, radius) for y in np.linspace(top, bottom, count)]
 
 
-def _body(
-    neck: float, depth: float, width: float, hem: float, cuff: tuple[float, float], loose: float
-) -> Points:
+def _body(neck: float, depth: float, width: float, hem: float, cuff: tuple[float, float], loose: float) -> Points:
     """The right half of a top: neck opening, shoulder, sleeve down to the cuff's outer point, armpit, hem."""
     x, y = cuff
     return [
@@ -91,10 +87,7 @@ def _t_shirt(rng: np.random.Generator) -> Cut:
     drop = depth - 0.64
     cloth = _mirrored(_body(neck, depth, width, hem, cuff, 0.02))
     collar = np.array(
-        [
-            (x * neck, drop + lift)
-            for x, lift in ((-0.9, -0.2), (-0.5, -0.05), (0, 0), (0.5, -0.05), (0.9, -0.2))
-        ]
+        [(x * neck, drop + lift) for x, lift in ((-0.9, -0.2), (-0.5, -0.05), (0, 0), (0.5, -0.05), (0.9, -0.2))]
     )
     return Cut([cloth], [collar, *_both([(0.44, -0.64), (width, -0.26)])])
 
@@ -107,9 +100,7 @@ def _shirt(rng: np.random.Generator) -> Cut:
     x, y = cuff
     seams = [np.array([(0.0, -0.58), (0.0, hem)]), *_both([(0.44, -0.64), (width, -0.26)])]
     seams += _both([(x - 0.02, y - 0.14), (x - 0.22, y - 0.06)])
-    pocket = np.array(
-        [(0.14, -0.24), (0.34, -0.24), (0.34, -0.02), (0.24, 0.03), (0.14, -0.02), (0.14, -0.24)]
-    )
+    pocket = np.array([(0.14, -0.24), (0.34, -0.24), (0.34, -0.02), (0.24, 0.03), (0.14, -0.02), (0.14, -0.24)])
     return Cut([cloth, *collar], [*seams, pocket], _buttons(0.0, -0.45, hem - 0.12, 6))
 
 

@@ -94,9 +94,7 @@ def draw_affinities(
             styles = rng.gamma(CONCENTRATION, size=(NUM_STYLES, levels))
             own = rng.gamma(CONCENTRATION, size=(len(mixture), levels))
             raw = (1.0 - PERSONAL) * mixture @ styles + PERSONAL * own
-            raw -= raw.mean(
-                axis=0
-            )  # so that no level is popular with everybody: popularity is a part of its own
+            raw -= raw.mean(axis=0)  # so that no level is popular with everybody: popularity is a part of its own
             frequency = np.bincount(codes[name], minlength=levels) / len(codes[name])
             raw -= (raw @ frequency)[:, None]
             deviation = np.sqrt((raw**2) @ frequency)
@@ -113,9 +111,7 @@ def _draw_mixture(groups: Mapping[str, tuple[np.ndarray, int]], rng: np.random.G
     return mixture / mixture.sum(axis=1, keepdims=True)
 
 
-def draw_popularity(
-    brands: np.ndarray, num_brands: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_popularity(brands: np.ndarray, num_brands: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draws the base attractiveness, the same for every query.
 
     Args:
@@ -132,9 +128,7 @@ def draw_popularity(
     return tuple((x - x.mean()) / x.std() * np.sqrt(VARIANCE_SHARES[name]) for name, x in raw.items())
 
 
-def draw_activity(
-    num_queries: int, num_interactions: int, limit: int, rng: np.random.Generator
-) -> np.ndarray:
+def draw_activity(num_queries: int, num_interactions: int, limit: int, rng: np.random.Generator) -> np.ndarray:
     """Draws each query's number of interactions: log-normal, at least 5, at most `limit`, with an exact sum.
 
     Returns:
@@ -180,9 +174,7 @@ def draw_choices(utility: np.ndarray, counts: np.ndarray, rng: np.random.Generat
     return chosen
 
 
-def split_choices(
-    chosen: np.ndarray, cold: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def split_choices(chosen: np.ndarray, cold: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Parts the choices: every choice of a cold candidate, and a fifth of the others, is test.
 
     Train keeps at least one choice of each warm candidate.

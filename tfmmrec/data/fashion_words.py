@@ -90,9 +90,7 @@ _REMARKS = (
 )
 
 
-def describe_garment(
-    type: str, fabric: str, occasion: str, season: str, rng: np.random.Generator
-) -> tuple[str, str]:
+def describe_garment(type: str, fabric: str, occasion: str, season: str, rng: np.random.Generator) -> tuple[str, str]:
     """Writes the texts of a garment.
 
     Args:
@@ -112,9 +110,7 @@ def describe_garment(
     values = (("fabric", fabric, FABRICS), ("occasion", occasion, OCCASIONS), ("season", season, SEASONS))
     for name, value, known in values:
         if value not in known:
-            raise UsageError(
-                f"{name} {value!r} does not exist in the catalogue; pass one of {', '.join(known)}"
-            )
+            raise UsageError(f"{name} {value!r} does not exist in the catalogue; pass one of {', '.join(known)}")
     hint = rng.choice(["", "", fabric, occasion, season])
     title = name_garment(type, rng, hint)
     wording = {name: known[value][rng.integers(len(known[value]))] for name, value, known in values}

@@ -58,12 +58,7 @@ def usable_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
                 found = f"{width} x {height} pixels, at most {max_pixels} are decoded"
                 raise PictureError("picture too large", found)
             _by_pillow(picture.load, data)
-            if (
-                picture.format in _JPEG
-                and is_whole_jpeg(data)
-                or picture.format == "PNG"
-                and is_whole_png(data)
-            ):
+            if picture.format in _JPEG and is_whole_jpeg(data) or picture.format == "PNG" and is_whole_png(data):
                 return data
             return _by_pillow(lambda: _as_png(picture), data)
 

@@ -163,14 +163,10 @@ def _feature(entities: Entities, name: str, feature: Feature) -> InspectedFeatur
         known = column[~np.isnan(column)]
         examples = [f"{value:g}" for value in np.quantile(known, [0, 0.5, 1])] if known.size else []
         missing, distinct = column.size - known.size, np.unique(known).size
-        return InspectedFeature(
-            kind=feature.kind, num_missing=missing, num_distinct=distinct, examples=examples
-        )
+        return InspectedFeature(kind=feature.kind, num_missing=missing, num_distinct=distinct, examples=examples)
     if feature.kind == "vector":
         missing = int(np.isnan(column[:, 0]).sum())
-        return InspectedFeature(
-            kind=feature.kind, num_missing=missing, examples=[f"{column.shape[1]} numbers"]
-        )
+        return InspectedFeature(kind=feature.kind, num_missing=missing, examples=[f"{column.shape[1]} numbers"])
     found = InspectedFeature(kind=feature.kind, num_missing=column.null_count)
     if feature.kind == "image":
         found.unusable = _unusable(entities, name)

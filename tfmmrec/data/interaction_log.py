@@ -169,9 +169,7 @@ class InteractionLog:
         negative = np.flatnonzero(weights < 0)
         if negative.size:
             row = int(negative[0])
-            raise DataError(
-                f"{rows.place(row, column)}: a weight must not be negative, found {weights[row]:g}"
-            )
+            raise DataError(f"{rows.place(row, column)}: a weight must not be negative, found {weights[row]:g}")
         missing = np.isnan(weights)
         where = f"{rows.source}, column {column!r}"
         self.issues.add("interaction without a weight, taken as 1", where, *_count(rows, missing))
@@ -180,9 +178,7 @@ class InteractionLog:
     def _codes(self, rows: Rows, name: str, column: str) -> np.ndarray:
         values = columns.to_strings(rows, column)
         if pa.types.is_large_list(values.type):
-            raise DataError(
-                f"{rows.place(0, column)}: an interaction's feature has one value a row, found lists"
-            )
+            raise DataError(f"{rows.place(0, column)}: an interaction's feature has one value a row, found lists")
         coded = values.dictionary_encode()
         codes = self.vocabularies.setdefault(name, IdIndex()).learn(coded.dictionary)
         places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -192,9 +188,7 @@ class InteractionLog:
         if not self.num_read:
             raise DataError(f"{source}: no interactions; expected at least one row below the header")
         if not self.num_positive:
-            raise DataError(
-                f"{source}: none of the {self.num_read} interactions satisfies {self.schema.positive!r}"
-            )
+            raise DataError(f"{source}: none of the {self.num_read} interactions satisfies {self.schema.positive!r}")
         if not self.num_kept:
             raise DataError(
                 f"{source}: none of the {self.num_positive} interactions has both its ids in the tables"

@@ -59,9 +59,7 @@ def _record(line: bytes, place: str, number: int) -> dict:
     try:
         record = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{place}: not UTF-8 at byte {error.start} of the line; save the file as UTF-8"
-        ) from None
+        raise DataError(f"{place}: not UTF-8 at byte {error.start} of the line; save the file as UTF-8") from None
     except (json.JSONDecodeError, RecursionError) as error:
         if number == 1 and line.lstrip().startswith(b"["):
             raise _is_array(place) from None
@@ -70,13 +68,9 @@ def _record(line: bytes, place: str, number: int) -> dict:
     if isinstance(record, list) and number == 1:
         raise _is_array(place)
     if not isinstance(record, dict):
-        raise DataError(
-            f"{place}: expected a JSON object, found {type(record).__name__} {str(record)[:40]!r}"
-        )
+        raise DataError(f"{place}: expected a JSON object, found {type(record).__name__} {str(record)[:40]!r}")
     return record
 
 
 def _is_array(place: str) -> DataError:
-    return DataError(
-        f"{place}: found a JSON array; expected JSON Lines, one object a line without [ ] around them"
-    )
+    return DataError(f"{place}: found a JSON array; expected JSON Lines, one object a line without [ ] around them")

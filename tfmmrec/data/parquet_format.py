@@ -35,9 +35,7 @@ def record_batches(path: Path, source: str, columns: Sequence[str]) -> Iterator[
             except StopIteration:
                 return
             except (pa.ArrowException, OSError) as error:
-                raise DataError(
-                    f"{source}, after row {first - 1}: the Parquet file is damaged: {error}"
-                ) from None
+                raise DataError(f"{source}, after row {first - 1}: the Parquet file is damaged: {error}") from None
             yield batch.select(list(columns))
             first += batch.num_rows
 

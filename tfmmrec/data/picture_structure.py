@@ -10,9 +10,7 @@ import re
 import struct
 import zlib
 
-_END_OF_SCAN = re.compile(
-    rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL
-)  # neither a stuffed 255 nor a restart marker
+_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # neither a stuffed 255 nor a restart marker
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 
@@ -22,9 +20,7 @@ def is_whole_png(data: bytes) -> bool:
     while position + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, position)
         end = position + 8 + length
-        if end + 4 > len(data) or struct.unpack_from(">I", data, end)[0] != zlib.crc32(
-            data[position + 4 : end]
-        ):
+        if end + 4 > len(data) or struct.unpack_from(">I", data, end)[0] != zlib.crc32(data[position + 4 : end]):
             return False
         if name == b"IEND":
             return True

@@ -71,9 +71,7 @@ class TableProfile:
         """The column that looks like the id: distinct everywhere; by its name, else the first one."""
         keys = [name for name, c in self.columns.items() if c.is_key and c.num_values == self.num_rows]
         named = [
-            name
-            for name in keys
-            if re.search(r"(^|_|\b)id$|(^|_)key$", name, re.IGNORECASE) or name.endswith("Id")
+            name for name in keys if re.search(r"(^|_|\b)id$|(^|_)key$", name, re.IGNORECASE) or name.endswith("Id")
         ]
         first = next(iter(self.columns), None)
         return (named or [name for name in keys if name == first] or [None])[0]

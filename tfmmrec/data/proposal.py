@@ -59,8 +59,7 @@ def propose_schema(folder: str | Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: expected a dataset's folder, but it "
-            f"{'is a file' if folder.exists() else 'does not exist'}"
+            f"{folder}: expected a dataset's folder, but it {'is a file' if folder.exists() else 'does not exist'}"
         )
     tables = profile_tables(folder.resolve())
     if not tables:
@@ -84,9 +83,7 @@ def propose_schema(folder: str | Path) -> str:
     text += _side("queries", log.queries, log.query)
     used = {log.table.path, *(part.table.path for part in parts.values() if ready)}
     used |= {table.path for table in (log.candidates, log.queries) if table}
-    text += [
-        f"# not used: {table.path} ({', '.join(table.columns)})" for table in tables if table.path not in used
-    ]
+    text += [f"# not used: {table.path} ({', '.join(table.columns)})" for table in tables if table.path not in used]
     return "\n".join(text) + "\n"
 
 
@@ -98,9 +95,7 @@ def _as_log(table: TableProfile, tables: list[TableProfile]) -> _Log | None:
     """The table as a log of interactions, None when it is not one."""
     columns = [column for column in table.columns.values() if column.could_be_id and not _is_feature(column)]
     targets = {
-        column.name: _target(column, table, tables)
-        for column in columns
-        if not column.is_key or len(columns) > 1
+        column.name: _target(column, table, tables) for column in columns if not column.is_key or len(columns) > 1
     }
     pairs = [
         (one, other)
@@ -108,9 +103,7 @@ def _as_log(table: TableProfile, tables: list[TableProfile]) -> _Log | None:
         for other in targets
         if one != other and (targets[one] is None or targets[one] is not targets[other])
     ]
-    scored = [
-        (_pair_score(one, other, targets), -index, one, other) for index, (one, other) in enumerate(pairs)
-    ]
+    scored = [(_pair_score(one, other, targets), -index, one, other) for index, (one, other) in enumerate(pairs)]
     score, _, query, candidate = max(scored, default=(0, 0, "", ""))
     if score < 4 or table.key() is not None and not (targets[query] and targets[candidate]):
         return None
@@ -172,9 +165,7 @@ def _interactions(log: _Log, parts: dict[str, _Log] | None) -> list[str]:
 
 def _side(side: str, table: TableProfile | None, column: str) -> list[str]:
     if table is None:
-        return [
-            f"# {side}: no table with their ids; the ids come from the column {column!r} of the interactions"
-        ]
+        return [f"# {side}: no table with their ids; the ids come from the column {column!r} of the interactions"]
     found = {c.name: feature_of(c) for c in table.columns.values() if c.name != table.key()}
     names: set[str] = set()
     features = {_free_name(name, names): (name, f) for name, f in found.items() if isinstance(f, dict)}

@@ -72,15 +72,12 @@ def hold_out(interactions: Interactions, fraction: float, seed: int) -> tuple[In
         sizes = np.diff(interactions.indptr)
         if sizes.max(initial=0) < 2:
             raise DataError(
-                "nothing can be held out for validation: no query has two interactions; give a `valid` file "
-                "of its own"
+                "nothing can be held out for validation: no query has two interactions; give a `valid` file of its own"
             )
         wanted[sizes.argmax()] = 1
     mask = np.zeros(interactions.num_rows, bool)
     for queries, rows, rank in _ranked(interactions, random):
-        mask[rows] = rank < np.repeat(
-            wanted[queries], np.diff(interactions.indptr[queries.start : queries.stop + 1])
-        )
+        mask[rows] = rank < np.repeat(wanted[queries], np.diff(interactions.indptr[queries.start : queries.stop + 1]))
     return interactions.select(~mask), interactions.select(mask)
 
 
@@ -172,9 +169,7 @@ def _deal(interactions, num_test, num_valid, random, newest) -> np.ndarray:
 def _by_time(interactions: Interactions, split: Split) -> np.ndarray:
     times = interactions.columns.get("timestamp")
     if times is None:
-        raise DataError(
-            "interactions.split: method: time needs `timestamp`, the name of the column with the time"
-        )
+        raise DataError("interactions.split: method: time needs `timestamp`, the name of the column with the time")
     num_rows = times.size
     test_from = _order_statistic(times, max(0, num_rows - max(1, round(split.test * num_rows))))
     before = _num_below(times, test_from)
@@ -184,9 +179,7 @@ def _by_time(interactions: Interactions, split: Split) -> np.ndarray:
     parts = np.zeros(num_rows, np.uint8)
     for start in range(0, num_rows, BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        parts[rows] = np.where(
-            times[rows] >= test_from, TEST, np.where(times[rows] >= valid_from, VALID, TRAIN)
-        )
+        parts[rows] = np.where(times[rows] >= test_from, TEST, np.where(times[rows] >= valid_from, VALID, TRAIN))
         release(times)
     return parts
 

@@ -76,9 +76,7 @@ def _examples(path: Path, source: str) -> Iterator:
         try:
             yield Example.FromString(record)
         except Exception:  # the protocol buffer library's DecodeError, whose module depends on its version
-            raise DataError(
-                f"{source}, row {row}: the record is not a tf.train.Example; write one a row"
-            ) from None
+            raise DataError(f"{source}, row {row}: the record is not a tf.train.Example; write one a row") from None
 
 
 def _records(path: Path, source: str) -> Iterator[bytes]:
@@ -97,9 +95,7 @@ def _record(file, header: bytes, place: str) -> bytes:
         raise DataError(f"{place}: the TFRecord file is cut off inside a record; write it again")
     length, checksum = struct.unpack("<QI", header)
     if _masked_crc(header[:8]) != checksum:
-        raise DataError(
-            f"{place}: not a TFRecord, or a damaged one: the checksum of the record's length is wrong"
-        )
+        raise DataError(f"{place}: not a TFRecord, or a damaged one: the checksum of the record's length is wrong")
     record = file.read(length)
     if len(record) < length or len(file.read(4)) < 4:
         raise DataError(f"{place}: the TFRecord file is cut off inside a record; write it again")

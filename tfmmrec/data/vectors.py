@@ -59,9 +59,7 @@ def _numbers(rows: Rows, column: str, index: int, values: list) -> np.ndarray:
     try:
         return np.array([np.nan if value is None else value for value in values], np.float32)
     except (TypeError, ValueError):
-        raise DataError(
-            f"{rows.place(index, column)}: expected a list of numbers, found {str(values)[:60]}"
-        ) from None
+        raise DataError(f"{rows.place(index, column)}: expected a list of numbers, found {str(values)[:60]}") from None
 
 
 def _clean(vectors: np.ndarray, where: str, first: int, issues: Issues) -> None:
@@ -97,23 +95,14 @@ def load_vectors(root: Path | None, path: str, num_rows: int, key: str, issues: 
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: expected a .npy file of numbers [rows, dim]: {error}") from None
-    if (
-        not isinstance(array, np.ndarray)
-        or array.dtype.kind not in "fiu"
-        or array.ndim != 2
-        or not array.shape[1]
-    ):
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim != 2 or not array.shape[1]:
         found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected an array of numbers [rows, dim], found {found}")
     if len(array) != num_rows:
-        raise DataError(
-            f"{path}: expected {num_rows} rows, one for each id in the table's order, found {len(array)}"
-        )
+        raise DataError(f"{path}: expected {num_rows} rows, one for each id in the table's order, found {len(array)}")
     step = max(1, _CHUNK_BYTES // (array.shape[1] * 4))
     starts = range(0, num_rows, step)
-    ready = array.dtype == np.float32 and all(
-        np.isfinite(array[start : start + step]).all() for start in starts
-    )
+    ready = array.dtype == np.float32 and all(np.isfinite(array[start : start + step]).all() for start in starts)
     if ready:
         release(array)
         return array

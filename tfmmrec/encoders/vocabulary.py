@@ -22,7 +22,9 @@ def sorted_fingerprints(vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarr
         ValueError: when two entries share a fingerprint: the same string twice, or (at a chance of about
             n²/2⁶⁴) a collision.
     """
-    prints = fingerprints(tf.constant(list(vocabulary), tf.string)).numpy() if len(vocabulary) else np.zeros(0, np.int64)
+    prints = (
+        fingerprints(tf.constant(list(vocabulary), tf.string)).numpy() if len(vocabulary) else np.zeros(0, np.int64)
+    )
     order = np.argsort(prints, kind="stable").astype(np.int32)
     prints = prints[order]
     twice = np.flatnonzero(prints[1:] == prints[:-1])

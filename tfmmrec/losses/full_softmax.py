@@ -7,9 +7,7 @@ import tensorflow as tf
 from tfmmrec.losses.masking import masked_logits
 
 
-def full_softmax(
-    logits: tf.Tensor, positives: tf.Tensor, candidate_mask: tf.Tensor | None = None
-) -> tf.Tensor:
+def full_softmax(logits: tf.Tensor, positives: tf.Tensor, candidate_mask: tf.Tensor | None = None) -> tf.Tensor:
     """−log softmax(logits)[positive], the categorical likelihood of each row's candidate.
 
     Args:

@@ -32,9 +32,7 @@ class RankedGroups:
         num_positives: `[queries]`, all positives of the query, in the head or not.
     """
 
-    def __init__(
-        self, scores: np.ndarray, num_last: np.ndarray, owners: np.ndarray, positive_scores: np.ndarray
-    ):
+    def __init__(self, scores: np.ndarray, num_last: np.ndarray, owners: np.ndarray, positive_scores: np.ndarray):
         num_queries, num_places = scores.shape
         places = np.arange(num_places)
         begins = np.ones(scores.shape, bool)

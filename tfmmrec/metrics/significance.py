@@ -44,8 +44,7 @@ def paired_bootstrap(
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 1 or a.shape != b.shape or a.size == 0:
         raise UsageError(
-            "a and b must be two arrays [queries] over the same queries, got "
-            f"{list(a.shape)} and {list(b.shape)}"
+            f"a and b must be two arrays [queries] over the same queries, got {list(a.shape)} and {list(b.shape)}"
         )
     if num_samples < 1 or not 0.0 < confidence < 1.0:
         raise UsageError(f"need num_samples ≥ 1 and 0 < confidence < 1, got {num_samples} and {confidence}")

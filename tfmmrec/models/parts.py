@@ -61,4 +61,6 @@ def feature_encoders(
     features: Mapping[str, Feature], statistics: Mapping[str, FeatureStatistics], dim: int, **options
 ) -> dict[str, Encoder]:
     """The encoders of a side's features, by name; `options` as for `feature_encoder`."""
-    return {name: feature_encoder(name, feature, statistics[name], dim, **options) for name, feature in features.items()}
+    return {
+        name: feature_encoder(name, feature, statistics[name], dim, **options) for name, feature in features.items()
+    }

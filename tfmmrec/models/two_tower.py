@@ -186,5 +186,7 @@ class TwoTower(Trainable):
                 )
         query_dim = self.query_tower.build_from_raw(extra)
         if query_dim != dim:
-            raise UsageError(f"both towers must give vectors of one size, got {query_dim} (query) and {dim} (candidate)")
+            raise UsageError(
+                f"both towers must give vectors of one size, got {query_dim} (query) and {dim} (candidate)"
+            )
         return dim

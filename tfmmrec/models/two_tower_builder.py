@@ -99,9 +99,7 @@ def build_two_tower(
         )
     query_encoders = {}
     if query_id:
-        query_encoders["id"] = IdentifierEncoder(
-            statistics.query_ids, dim, dropout=query_identifier_dropout, name="id"
-        )
+        query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if query_features:
         query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options)
     if history and schema.queries.history is not None:

@@ -51,9 +51,7 @@ def masked_top_k(
         scores = tf.reshape(flat, tf.shape(scores))
     else:
         scores = tf.tensor_scatter_nd_update(scores, seen, lowest)
-    values, columns = two_stage_top_k(
-        scores, k + 1, block_size
-    )  # one more tells whether the k-th score ends there
+    values, columns = two_stage_top_k(scores, k + 1, block_size)  # one more tells whether the k-th score ends there
     last = values[:, k - 1]
     in_head = tf.reduce_sum(tf.cast(values[:, :k] == last[:, None], tf.int32), axis=1)
     cut = tf.where((last == values[:, k]) & (last > -float("inf")))  # [rows whose ties go on, 1]

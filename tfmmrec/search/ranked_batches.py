@@ -98,14 +98,11 @@ def ranked_batches(
         scores = None if isinstance(scorer, VectorsScorer) else _scores(scorer, rows, num_candidates)
         pairs = [wanted[pool.mask[wanted[:, 1]]] for pool in pools]
         return [
-            ranker(rows, scores, seen_pairs, mine, k)
-            for ranker, mine in zip(rankers, pairs, strict=True)
-            if len(mine)
+            ranker(rows, scores, seen_pairs, mine, k) for ranker, mine in zip(rankers, pairs, strict=True) if len(mine)
         ]
 
     batches = [
-        query_rows[start : start + batch_size].astype(np.int32)
-        for start in range(0, len(query_rows), batch_size)
+        query_rows[start : start + batch_size].astype(np.int32) for start in range(0, len(query_rows), batch_size)
     ]
     # Some operations of the graph use one core only: two batches at a time fill the others. A scorer that is
     # not ours may not be safe to call from two threads.
@@ -156,9 +153,7 @@ def _ranker(scorer: Scorer, pool: Pool, num_candidates: int) -> Callable[..., Ra
             head = ranked(part if whole else part[:, columns], seen_pairs, asked, k)
         values, places, num_last, positive_scores = (tensor.numpy() for tensor in head)
         candidates = np.where(values > -np.inf, columns[np.maximum(places, 0)], np.int32(-1))
-        return RankedBatch(
-            pool, rows[active], values, candidates, num_last, owners, pairs[:, 1], positive_scores
-        )
+        return RankedBatch(pool, rows[active], values, candidates, num_last, owners, pairs[:, 1], positive_scores)
 
     return rank
 

@@ -73,9 +73,7 @@ class VectorsScorer:
     def ranked(self, query_rows: np.ndarray, seen: np.ndarray, positives: np.ndarray, k: int) -> Ranked:
         """`masked_top_k` of these queries' scores in one graph, which never copies the scores."""
         block_size = block_size_for(self.num_candidates, k + 1)
-        return _ranked_product(
-            self.query_vectors[query_rows], self._candidates, seen, positives, k, block_size
-        )
+        return _ranked_product(self.query_vectors[query_rows], self._candidates, seen, positives, k, block_size)
 
 
 def vectors_scorer(query_vectors: np.ndarray, candidate_vectors: np.ndarray) -> VectorsScorer:
@@ -93,8 +91,7 @@ def ranked(scores: tf.Tensor | np.ndarray, seen: np.ndarray, positives: np.ndarr
     result, invalid = _ranked_scores(scores, seen, positives, k, block_size_for(scores.shape[1], k + 1))
     if bool(invalid):
         raise UsageError(
-            "the scorer gave scores that are NaN; its model has diverged (lower the learning rate or clip "
-            "gradients)"
+            "the scorer gave scores that are NaN; its model has diverged (lower the learning rate or clip gradients)"
         )
     return result
 

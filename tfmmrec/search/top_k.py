@@ -71,6 +71,4 @@ def _pad_columns(scores: tf.Tensor, amount: int | tf.Tensor) -> tf.Tensor:
     lowest = tf.constant(-math.inf, scores.dtype)
     if tf.get_static_value(amount) == 0:
         return scores
-    return tf.cond(
-        amount > 0, lambda: tf.pad(scores, [[0, 0], [0, amount]], constant_values=lowest), lambda: scores
-    )
+    return tf.cond(amount > 0, lambda: tf.pad(scores, [[0, 0], [0, amount]], constant_values=lowest), lambda: scores)
