@@ -91,6 +91,11 @@ def test_contradictions_of_a_feature_are_refused(keys, message):
         ({"features": {"a": {"kind": "vector", "path": "a.npy"}}}, "add `ids: {range: NUMBER OF ROWS}`"),
         ({"display": ["a"]}, "`display` names columns of a table"),
         ({"path": "i.csv", "id": "i", "features": {"a b": {"kind": "text"}}}, "use letters, digits, _"),
+        (
+            {"path": "i.csv", "id": "i", "features": {"größe": {"kind": "number"}}},
+            "(ASCII, a letter first), with `column:`",
+        ),
+        ({"path": "i.csv", "id": "i", "features": {"_a": {"kind": "number"}}}, "use letters, digits, _"),
         ({"path": "i.csv", "id": "i", "features": {"history": {"kind": "text"}}}, "cannot be a feature name"),
     ],
 )

@@ -17,6 +17,7 @@ FeatureKind = Literal["identifier", "category", "number", "text", "image", "vect
 SplitMethod = Literal["ratio", "leave_one_out", "time"]
 Operator = Literal[">=", "<=", "==", "!=", ">", "<"]
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _POSITIVE = re.compile(r"\s*([^\s<>=!][^<>=!]*?)\s*(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 
 
@@ -219,8 +220,11 @@ class Schema(_Frozen):
     def _names_free(self):
         for side, table in (("candidates", self.candidates), ("queries", self.queries)):
             for name in table.features:
-                if name in ("id", "history") or not name.isidentifier():
-                    raise ValueError(f"{side}.features: {name!r} cannot be a feature name; use letters, digits, _")
+                if name in ("id", "history") or not _NAME.fullmatch(name):  # it names layers and served inputs too
+                    raise ValueError(
+                        f"{side}.features: {name!r} cannot be a feature name; use letters, digits, _ (ASCII, a letter "
+                        "first), with `column:` for the name that the table has"
+                    )
         return self
 
     def check_files(self) -> None:

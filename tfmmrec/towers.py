@@ -32,7 +32,7 @@ class Tower(tf.keras.layers.Layer):
         normalize: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # encoders read their tensors in full precision
         if not encoders:
             raise UsageError(f"{self.name} needs at least one encoder; give the side an id or a feature")
         if getattr(fusion, "stands_last", False) and (head is not None or normalize):
@@ -85,7 +85,9 @@ class Tower(tf.keras.layers.Layer):
         fused = self.fusion(self.encode(inputs, training), training=training)  # [batch, fused_dim]
         if self.head is not None:
             fused = self.head(fused, training=training)
-        return tf.math.l2_normalize(fused, axis=-1) if self.normalize else fused
+        if self.normalize:  # in float32: half precision has no epsilon to keep a row of zeros from 0 / 0
+            fused = tf.math.l2_normalize(tf.cast(fused, tf.float32), axis=-1)
+        return fused
 
     def get_config(self):
         serialize = tf.keras.layers.serialize

@@ -21,6 +21,7 @@ def shop(folder, **log):
         "price": random.normal(20, 5, 40),
         "tags": ["|".join(sorted(set(row[:2]))) for row in words],
         "photo": [f"img/{n}.jpg" for n in range(40)],
+        "größe": random.normal(170, 9, 40),
         "shelf": ["A"] * 40,
     }
     pd.DataFrame(products).to_csv(folder / "products.csv", index=False)
@@ -53,7 +54,9 @@ def test_a_shop(tmp_path):
         "price": "number",
         "tags": "category",
         "photo": "image",
+        "gr_e": "number",
     }
+    assert schema.candidates.features["gr_e"].column == "größe"
     assert schema.candidates.features["Product_Name"].column == "Product Name"
     assert schema.candidates.display == ("Product Name", "photo")
     assert "# left out: shelf (the same value everywhere)" in text

@@ -191,7 +191,7 @@ def _display(features: dict[str, tuple[str, dict]]) -> list[str]:
 
 def _free_name(column: str, taken: set[str]) -> str:
     """A feature name for a column: letters, digits and _, and none that is taken."""
-    name = re.sub(r"\W+", "_", column).strip("_") or "feature"
+    name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_") or "feature"
     if not name.isidentifier() or name in ("id", "history"):
         name = f"feature_{name}"
     while name in taken:

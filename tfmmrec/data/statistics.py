@@ -28,7 +28,7 @@ class FeatureStatistics(BaseModel):
         dim: size, for a vector.
         is_list: the raw value is a list of strings.
         max_length: for text, words of the 95th percentile row; for lists, values of the longest row.
-        num_missing: rows without a value.
+        num_missing: rows without a value; not counted for a vector, whose rows are not read here.
     """
 
     vocabulary: list[str] = []
@@ -72,7 +72,7 @@ def compute_statistics(dataset: Dataset, max_words: int = 20_000, min_count: int
     Args:
         dataset: the validated dataset.
         max_words: at most so many words are kept for one text feature.
-        min_count: words and category values seen in fewer rows are left out.
+        min_count: words seen in fewer rows are left out; a category keeps all its values.
     """
 
     def side(entities: Entities, features: Mapping[str, Feature]) -> dict[str, FeatureStatistics]:

@@ -14,7 +14,13 @@ class Encoder(tf.keras.layers.Layer):
     TensorFlow ops and no trainable weight: it runs on tf.data's threads or once over the catalogue in training,
     and inside the graph when served. `call` embeds those tensors. A missing value is data: `call` says which
     rows are present, and the fusion masks the others.
+
+    Under mixed precision the tensors of `preprocess` reach `call` as they are, since half precision would round years
+    and overflow prices; the vector that leaves `call` has the layer's compute dtype.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
 
     def raw_spec(self) -> tf.TensorSpec:
         """Dtype and shape `[None, ...]` of the raw batch that `preprocess` takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -76,7 +77,7 @@ class ImageEncoder(Encoder):
             for i, size in enumerate(self.filters)
         ]
         self.norms = [
-            tf.keras.layers.GroupNormalization(groups=min(8, size), name=f"norm_{i}")
+            tf.keras.layers.GroupNormalization(groups=math.gcd(8, size), name=f"norm_{i}")
             for i, size in enumerate(self.filters)
         ]
         self.projection = tf.keras.layers.Dense(dim, name="projection")

@@ -58,7 +58,11 @@ class TextEncoder(Encoder):
         size = max(len(self.vocabulary), 1)
         weights = np.ones(size, np.float32) if not self.idf else np.asarray(self.idf, np.float32)
         self.word_weights = self.add_weight(
-            name="idf", shape=[size], trainable=False, initializer=tf.constant_initializer(weights)
+            name="idf",
+            shape=[size],
+            trainable=False,
+            initializer=tf.constant_initializer(weights),
+            experimental_autocast=False,
         )
         if embeddings is None:
             initializer = tf.keras.initializers.RandomNormal(stddev=dim**-0.5)

@@ -39,16 +39,18 @@ class LateFusion(tf.keras.layers.Layer):
     def build(self, input_shape):
         names = sorted(input_shape)
         self.projections = [
-            tf.keras.layers.Dense(self.dim, use_bias=False, name=f"projection_{name}") for name in names
+            tf.keras.layers.Dense(self.dim, use_bias=False, name=f"projection_{i}") for i in range(len(names))
         ]
         for layer, name in zip(self.projections, names, strict=True):
             layer.build(input_shape[name]["vector"])
-        self.weight_logits = self.add_weight(name="weight_logits", shape=[len(names)], initializer="zeros")
+        self.weight_logits = self.add_weight(
+            name="weight_logits", shape=[len(names)], initializer="zeros", experimental_autocast=False
+        )
         super().build(input_shape)
 
     def weights_of(self, present: tf.Tensor) -> tf.Tensor:
         """a_m for presences `[batch, num_modalities]` of 0 and 1; rows sum to 1, or are 0 where nothing is there."""
-        weighted = tf.nn.softmax(tf.cast(self.weight_logits, tf.float32)) * tf.cast(present, tf.float32)
+        weighted = tf.nn.softmax(self.weight_logits) * tf.cast(present, tf.float32)
         return tf.math.divide_no_nan(weighted, tf.reduce_sum(weighted, axis=1, keepdims=True))
 
     def blocks(self, embedded: Mapping[str, Embedded]) -> list[tf.Tensor]:

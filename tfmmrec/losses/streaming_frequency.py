@@ -45,6 +45,7 @@ class StreamingFrequency(tf.keras.layers.Layer):
             shape=[num_buckets],
             dtype=tf.float32,
             initializer=constant(initial_interval),
+            experimental_autocast=False,
             **options,
         )
 
