@@ -58,7 +58,8 @@ class SavedModelEncoder(Encoder):
                 f"export the encoder as a reusable SavedModel first"
             )
         try:
-            self.module = hub.KerasLayer(self.handle, trainable=mode == "finetuned", name="module")
+            # a SavedModel's signature is fixed: it computes in float32 whatever the policy
+            self.module = hub.KerasLayer(self.handle, trainable=mode == "finetuned", dtype="float32", name="module")
         except (ValueError, OSError) as error:
             raise DataError(
                 f"{self.handle}: not a reusable TF2 SavedModel (an object with __call__, variables and "

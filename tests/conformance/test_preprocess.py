@@ -1,0 +1,59 @@
+"""`preprocess` is stock TensorFlow ops with static shapes, numbers and no trained weight: it runs anywhere."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance.parts import ENCODERS, HistoryPart, by_name
+
+WITH_RAW = [part for part in ENCODERS if not isinstance(part, HistoryPart)]
+PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+
+
+def traced(encoder):
+    return tf.function(encoder.preprocess, input_signature=[encoder.raw_spec()]).get_concrete_function()
+
+
+@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
+def test_shapes_are_static_and_values_are_numbers(part, folder):
+    encoder = part.make(folder)
+    for name, tensor in traced(encoder).structured_outputs.items():
+        assert tensor.shape[0] is None and tensor.shape[1:].is_fully_defined(), f"{name} is {tensor.shape}"
+        assert (tensor.dtype == tf.string) == (name in part.strings), f"{name} is {tensor.dtype.name}"
+
+
+@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
+def test_it_reads_no_trained_weight(part, folder):
+    encoder = part.make(folder)
+    encoder(part.inputs(encoder, part.rows))
+    used = {variable.ref() for variable in traced(encoder).graph.variables}
+    trained = {variable.ref() for variable in encoder.trainable_variables}
+    assert not used & trained
+
+
+@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
+def test_ops_are_those_of_stock_tensorflow(part, folder):
+    graph = traced(part.make(folder)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    own = {function.signature.name for function in graph.library.function}
+    ops = {node.op for node in nodes} - own
+    assert ops and not ops & PYTHON
+    assert all(hasattr(tf.raw_ops, op) for op in ops), sorted(op for op in ops if not hasattr(tf.raw_ops, op))
+
+
+@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
+def test_it_gives_in_a_pipeline_what_it_gives_at_once(part, folder):
+    encoder = part.make(folder)
+    raw = tf.constant(part.rows, part.raw_dtype)
+    expected = encoder.preprocess(raw)
+    pipeline = tf.data.Dataset.from_tensor_slices(raw).batch(2).map(encoder.preprocess, num_parallel_calls=2)
+    batches = list(pipeline.as_numpy_iterator())
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(np.concatenate([batch[name] for batch in batches]), tensor.numpy())
+
+
+@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
+def test_raw_spec_has_an_open_batch_and_fits_the_values(part, folder):
+    spec = part.make(folder).raw_spec()
+    assert spec.shape[0] is None and spec.dtype == part.raw_dtype
+    assert spec.is_compatible_with(tf.constant(part.rows, part.raw_dtype))

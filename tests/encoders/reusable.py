@@ -1,0 +1,57 @@
+"""Tiny reusable SavedModels, as a model hub would hand them out (tensorflow.org/hub/reusable_saved_models)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+NUM_BUCKETS = 16
+
+
+def _write(folder: Path, call, variables: list[tf.Variable], trainable: list[tf.Variable]) -> str:
+    model = tf.train.Checkpoint()
+    model.__call__ = call
+    model.variables = variables
+    model.trainable_variables = trainable
+    model.regularization_losses = []
+    tf.saved_model.save(model, str(folder))
+    return str(folder)
+
+
+def text_table(dim: int, seed: int = 0) -> np.ndarray:
+    """What `write_text_model` looks a text up in, float32 `[NUM_BUCKETS, dim]`."""
+    return np.random.default_rng(seed).normal(size=(NUM_BUCKETS, dim)).astype(np.float32)
+
+
+def write_text_model(folder: Path, dim: int = 4, trainable: bool = True, key: str | None = None) -> str:
+    """Strings `[batch]` -> a row of a table for each, `[batch, dim]`; under `key` of a dict when one is given."""
+    table = tf.Variable(text_table(dim), trainable=trainable, name="table")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def call(texts):
+        vector = tf.gather(table, tf.strings.to_hash_bucket_fast(texts, NUM_BUCKETS))
+        return vector if key is None else {key: vector, "other": tf.zeros([1])}
+
+    return _write(folder, call, [table], [table] if trainable else [])
+
+
+def write_image_model(folder: Path, dim: int = 3) -> str:
+    """Floats in [0, 1] `[batch, height, width, 3]` -> the mean colour through a matrix, `[batch, dim]`."""
+    kernel = tf.Variable(np.random.default_rng(1).normal(size=(3, dim)).astype(np.float32), name="kernel")
+    bias = tf.Variable(tf.ones([dim]), name="bias")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    def call(pixels):
+        return tf.matmul(tf.reduce_mean(pixels, axis=[1, 2]), kernel) + bias
+
+    return _write(folder, call, [kernel, bias], [kernel, bias])
+
+
+def write_unusable_model(folder: Path) -> str:
+    """A SavedModel with a signature and no `__call__`: it can be served, but not be a layer."""
+    module = tf.Module()
+    module.serve = tf.function(lambda x: 2.0 * x, input_signature=[tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(module, str(folder), signatures=module.serve)
+    return str(folder)
