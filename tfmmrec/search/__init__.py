@@ -5,7 +5,12 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ExactIndex": "exact",
+        "FilterColumns": "filter_columns",
+        "Filters": "filters",
         "VectorsScorer": "scorer",
+        "best_candidates": "filters",
+        "capped_top_k": "capped_top_k",
         "masked_top_k": "masked_top_k",
         "two_stage_top_k": "top_k",
         "vectors_scorer": "scorer",

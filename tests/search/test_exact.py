@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.search.exact import ExactIndex
+from tfmmrec.types import UsageError
+
+IDS = ["a", "b", "ü", "d"]
+VECTORS = np.array([[3, 4], [0, 2], [-1, 0], [0, 0]], np.float32)
+
+
+@pytest.fixture
+def index():
+    return ExactIndex(IDS, VECTORS, popularity=[5, 0, 1, 2], codes=[[0], [1], [0], [-1]], values=["t=x", "t=y"])
+
+
+def test_ids_have_rows(index):
+    np.testing.assert_array_equal(index.rows_of(tf.constant([["d", "ü"], ["", "z"]])), [[3, 2], [-1, -1]])
+    assert int(index.num_candidates) == 4
+
+
+def test_scores_and_cosines(index):
+    queries = np.array([[2, 0], [0, 0]], np.float32)
+    np.testing.assert_allclose(index.scores(queries), [[6, 0, -2, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(index.cosines(queries), [[0.6, 0, -1, 0], [0, 0, 0, 0]])
+
+
+def test_other_candidates_and_more_of_them(index):
+    vectors = np.eye(6, 2, dtype=np.float32) + 1
+    ids = ["n0", "n1", "d", "n3", "n4", "n5"]
+    values = tf.constant(["t=y", "s=m", "t=z"])
+    index.replace(tf.constant(ids), vectors, np.arange(6, dtype=np.float32), np.array([[0, 1]] * 6, np.int32), values)
+    np.testing.assert_array_equal(index.rows_of(tf.constant(["a", "d", "n5"])), [-1, 2, 5])
+    np.testing.assert_allclose(index.norms, np.linalg.norm(vectors, axis=1), rtol=1e-6)
+    assert index.filters.passing(tf.constant([["s=m"]]), tf.constant([[""]])).shape == (1, 6)
+    assert {name: list(variable.shape) for name, variable in index.arrays().items() if variable.shape[0]} == {}
+
+
+def test_arrays_that_do_not_fit_leave_the_index_as_it_was(index):
+    one = [tf.constant(["x"]), np.ones((1, 2), np.float32), np.ones(1, np.float32), [[-1]], tf.zeros([0], tf.string)]
+    for place, wrong, message in (
+        (1, np.ones((2, 2), np.float32), "ids and vectors"),
+        (2, np.ones(3, np.float32), "ids and popularity"),
+        (3, [[-1], [-1]], "ids and codes"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            index.replace(*one[:place], wrong, *one[place + 1 :])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be different"):
+        index.replace(tf.constant(["x", "x"]), np.ones((2, 2), np.float32), [1.0, 1.0], [[-1], [-1]], one[4])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one candidate"):
+        index.replace(one[4], np.ones((0, 2), np.float32), [], np.zeros((0, 1), np.int32), one[4])
+    np.testing.assert_array_equal(index.rows_of(tf.constant(IDS)), range(4))
+    np.testing.assert_array_equal(index.vectors, VECTORS)
+
+
+def test_wrong_arrays_are_refused():
+    with pytest.raises(UsageError, match="at least one candidate, got none"):
+        ExactIndex([], np.zeros((0, 2)))
+    with pytest.raises(UsageError, match=r"index of 4 candidates needs vectors \[4, dim\].*got \[3, 2\]"):
+        ExactIndex(IDS, VECTORS[:3])

@@ -1,0 +1,134 @@
+"""An index that scores every candidate: a layer with variables, which a saved model can be given anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.encoders.vocabulary import VocabularyLookup
+from tfmmrec.search.filter_columns import FilterColumns, assign_all, vocabulary_replacements
+from tfmmrec.types import UsageError
+
+
+class ExactIndex(tf.Module):
+    """Candidates' vectors with their ids, popularity and filter values.
+
+    The first dimension of every variable is open. A saved model is given other candidates without any class of this
+    package, and saved again with its signatures and their defaults:
+
+        model = tf.saved_model.load("export")
+        model.index.replace(ids, vectors, popularity, codes, values)
+        signatures = {name: getattr(model, name) for name in model.signatures}
+        tf.saved_model.save(model, "export_2", signatures=signatures)
+
+    `replace` derives what is derived (sorted fingerprints, norms) inside the graph.
+
+    Args:
+        ids: `n` different strings.
+        vectors: float32 `[n, dim]`.
+        popularity: `[n]`, such as how often each was chosen; zeros when None.
+        codes: int32 `[n, width]`, places in `values`, -1 = none; the first column is the main category, which `cap`
+            counts. None for no filters.
+        values: the filter values, different strings "feature=value" of at most 29 features.
+
+    Raises:
+        UsageError: there is no candidate, or the arrays do not fit each other.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        vectors: np.ndarray,
+        popularity: np.ndarray | None = None,
+        codes: np.ndarray | None = None,
+        values: Sequence[str] = (),
+        name: str = "index",
+    ):
+        super().__init__(name=name)
+        size = len(ids)
+        popularity = np.zeros(size, np.float32) if popularity is None else np.asarray(popularity, np.float32)
+        codes = np.full((size, 1), -1, np.int32) if codes is None else np.asarray(codes, np.int32)
+        vectors = np.asarray(vectors, np.float32)
+        if not size:
+            raise UsageError("an index needs at least one candidate, got none")
+        if vectors.ndim != 2 or len(vectors) != size or popularity.shape != (size,) or len(codes) != size:
+            raise UsageError(
+                f"an index of {size} candidates needs vectors [{size}, dim], popularity [{size}] and codes "
+                f"[{size}, width], got {list(vectors.shape)}, {list(popularity.shape)} and {list(codes.shape)}"
+            )
+        self.dim = vectors.shape[1]
+        self.ids = self._open("ids", tf.zeros([0], tf.string))
+        self.vectors = self._open("vectors", tf.zeros([0, self.dim]))
+        self.norms = self._open("norms", tf.zeros([0]))
+        self.popularity = self._open("popularity", tf.zeros([0]))
+        self.lookup = VocabularyLookup((), name=f"{name}_ids")
+        self.filters = FilterColumns(name=f"{name}_filters")
+        self.replace = tf.function(
+            self._replace,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec([None], tf.string, "ids"),
+                tf.TensorSpec([None, self.dim], tf.float32, "vectors"),
+                tf.TensorSpec([None], tf.float32, "popularity"),
+                tf.TensorSpec([None, None], tf.int32, "codes"),
+                tf.TensorSpec([None], tf.string, "values"),
+            ],
+        )
+        self.replace(
+            tf.constant(list(ids), tf.string), vectors, popularity, codes, tf.constant(list(values), tf.string)
+        )
+
+    def _open(self, what: str, empty: tf.Tensor) -> tf.Variable:
+        return tf.Variable(empty, shape=[None, *empty.shape[1:]], trainable=False, name=f"{self.name}_{what}")
+
+    def _replace(self, ids, vectors, popularity, codes, values):
+        size = tf.shape(ids)[0]
+        checks = [tf.debugging.assert_positive(size, message="an index needs at least one candidate")]
+        for what, tensor in (("vectors", vectors), ("popularity", popularity), ("codes", codes)):
+            message = f"ids and {what} must have the same length"
+            checks.append(tf.debugging.assert_equal(tf.shape(tensor)[0], size, message=message))
+        lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
+        filters, more = self.filters.replacements(codes, values)
+        own = [
+            (self.ids, ids),
+            (self.vectors, vectors),
+            (self.norms, tf.norm(vectors, axis=1)),
+            (self.popularity, popularity),
+        ]
+        assign_all([*own, *lookup, *filters], [*checks, different, *more])
+
+    @property
+    def num_candidates(self) -> tf.Tensor:
+        """int32 scalar."""
+        return tf.shape(self.ids)[0]
+
+    def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids of any shape -> int32 rows of the same shape, -1 where unknown or empty."""
+        return self.lookup(ids)
+
+    def scores(self, queries: tf.Tensor) -> tf.Tensor:
+        """Dot products, float32 `[batch, dim]` -> `[batch, num_candidates]`."""
+        return tf.matmul(queries, self.vectors, transpose_b=True)
+
+    def cosines(self, queries: tf.Tensor) -> tf.Tensor:
+        """Cosines, float32 `[batch, dim]` -> `[batch, num_candidates]`; 0 for a vector of zeros."""
+        return tf.math.divide_no_nan(self.scores(tf.math.l2_normalize(queries, axis=1)), self.norms)
+
+    def arrays(self) -> dict[str, tf.Variable]:
+        """Every variable by a name."""
+        return {
+            "ids": self.ids,
+            "vectors": self.vectors,
+            "norms": self.norms,
+            "popularity": self.popularity,
+            "id_fingerprints": self.lookup.fingerprints,
+            "id_rows": self.lookup.rows,
+            "filter_codes": self.filters.codes,
+            "filter_value_features": self.filters.value_features,
+            "filter_value_fingerprints": self.filters.values.fingerprints,
+            "filter_value_rows": self.filters.values.rows,
+            "filter_feature_fingerprints": self.filters.features.fingerprints,
+            "filter_feature_rows": self.filters.features.rows,
+        }

@@ -1,0 +1,145 @@
+"""What candidates can be filtered by: "feature=value" strings as codes, over variables that can be exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfmmrec.encoders.vocabulary import VocabularyLookup, fingerprints
+
+Replacements = list[tuple[tf.Variable, tf.Tensor]]
+MAX_FEATURES = 29
+_UNKNOWN_BIT = 1 << MAX_FEATURES  # no candidate has it: a feature or a value that no candidate has lets none pass
+_DENIED_BIT = 1 << (MAX_FEATURES + 1)
+
+
+class FilterColumns(tf.Module):
+    """The filter values of all candidates.
+
+    Variables (the first dimension of each is open):
+        codes: int32 `[num_candidates, width]`, places in the list of values, -1 = none. The first column is the
+            candidate's main category, which `cap` counts.
+        value_features: int32 `[num_values]`, the feature of each value, below 29.
+        values, features: lookups of the strings "feature=value" and of the features' names.
+    """
+
+    def __init__(self, name: str = "filters"):
+        super().__init__(name=name)
+        self.codes = tf.Variable(tf.zeros([0, 1], tf.int32), shape=[None, None], trainable=False, name=f"{name}_codes")
+        self.value_features = tf.Variable(
+            tf.zeros([0], tf.int32), shape=[None], trainable=False, name=f"{name}_value_features"
+        )
+        self.values = VocabularyLookup((), name=f"{name}_values")
+        self.features = VocabularyLookup((), name=f"{name}_features")
+
+    @property
+    def categories(self) -> tf.Tensor:
+        """The main category of each candidate, int32 `[num_candidates]`, -1 where it has none."""
+        return self.codes[:, 0]
+
+    def replacements(self, codes: tf.Tensor, values: tf.Tensor) -> tuple[Replacements, list]:
+        """What `assign_all` takes to give all candidates other filter values.
+
+        Args:
+            codes: int32 `[num_candidates, width]`, places in `values`, or -1.
+            values: different strings "feature=value" of at most 29 features, `[num_values]`.
+        """
+        names, value_features = tf.unique(feature_names(values))
+        too_many = f"values must be of at most {MAX_FEATURES} different features"
+        checks = [
+            tf.debugging.assert_less(codes, tf.shape(values)[0], message="codes must be places in values, or -1"),
+            tf.debugging.assert_less_equal(tf.shape(names)[0], MAX_FEATURES, message=too_many),
+        ]
+        replacements: Replacements = [(self.codes, codes), (self.value_features, value_features)]
+        for lookup, strings, what in ((self.values, values, "values"), (self.features, names, "features")):
+            more, check = vocabulary_replacements(lookup, strings, what)
+            replacements += more
+            checks.append(check)
+        return replacements, checks
+
+    def passing(self, allow: tf.Tensor, deny: tf.Tensor) -> tf.Tensor:
+        """Which candidates pass.
+
+        A candidate passes `allow` when, for every feature that is named in it, it has one of the named values, and
+        `deny` when it has none of the values.
+
+        Args:
+            allow: "feature=value", string `[batch, any]`, "" = none.
+            deny: the same.
+
+        Returns:
+            bool `[batch, num_candidates]`.
+        """
+        named = tf.strings.length(allow) > 0  # [batch, any]
+        feature = self.features(feature_names(allow))
+        # one bit for each feature: a value sets its feature's, and a candidate needs all that are named
+        needed = tf.where(feature >= 0, tf.bitwise.left_shift(1, tf.maximum(feature, 0)), _UNKNOWN_BIT)
+        required = _or_columns(tf.where(named, needed, 0))  # [batch]
+        allowed = self.values(allow)
+        bits = tf.gather(tf.concat([self.value_features, [0]], 0), tf.maximum(allowed, 0))
+        table = self._table(allowed, tf.bitwise.left_shift(1, bits))  # [num_values + 1, batch]
+        denied = self.values(deny)
+        table = tf.bitwise.bitwise_or(table, self._table(denied, tf.fill(tf.shape(denied), _DENIED_BIT)))
+        found = self._or_values(table)  # [num_candidates, batch]
+        wanted = tf.bitwise.bitwise_or(required, _DENIED_BIT)
+        return tf.transpose(tf.bitwise.bitwise_and(found, wanted) == required)
+
+    def _table(self, codes: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+        """The bits of each value for each row, `[num_values + 1, batch]`; entry 0 is that of no value."""
+        batch = tf.shape(codes)[0]
+        rows = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(codes))
+        places = tf.stack([codes + 1, rows], axis=2)  # [batch, any, 2]
+        known = tf.where(codes >= 0)
+        empty = tf.zeros([tf.shape(self.value_features)[0] + 1, batch], tf.int32)
+        return tf.tensor_scatter_nd_max(empty, tf.gather_nd(places, known), tf.gather_nd(bits, known))
+
+    def _or_values(self, table: tf.Tensor) -> tf.Tensor:
+        codes = tf.convert_to_tensor(self.codes)
+
+        def step(column, found):
+            return column + 1, tf.bitwise.bitwise_or(found, tf.gather(table, codes[:, column] + 1))
+
+        nothing = tf.zeros([tf.shape(codes)[0], tf.shape(table)[1]], tf.int32)
+        shapes = tf.TensorShape([]), tf.TensorShape([None, None])
+        width = tf.shape(codes)[1]
+        return tf.while_loop(lambda column, _: column < width, step, (0, nothing), shape_invariants=shapes)[1]
+
+
+def feature_names(values: tf.Tensor) -> tf.Tensor:
+    """ "colour=red" -> "colour", any shape."""
+    return tf.strings.regex_replace(values, "(?s)=.*", "")
+
+
+def vocabulary_replacements(
+    lookup: VocabularyLookup, strings: tf.Tensor, what: str
+) -> tuple[Replacements, tf.Operation]:
+    """What `assign_all` takes to give a lookup other strings, `[n]`; entry i is found as row i.
+
+    Args:
+        lookup: which.
+        strings: all different.
+        what: their name, for the message of the check.
+    """
+    prints = fingerprints(strings)
+    order = tf.argsort(prints)
+    prints = tf.gather(prints, order)
+    message = f"{what} must be different, but some are the same"
+    check = tf.debugging.assert_none_equal(prints[1:], prints[:-1], message=message)
+    return [(lookup.fingerprints, prints), (lookup.rows, order)], check
+
+
+def assign_all(replacements: Replacements, checks: Sequence) -> None:
+    """Assigns all variables, or none when a check fails (`InvalidArgumentError`)."""
+    with tf.control_dependencies([check for check in checks if check is not None]):  # None when run eagerly
+        values = [tf.identity(value) for _, value in replacements]
+    with tf.control_dependencies(values):
+        for (variable, _), value in zip(replacements, values, strict=True):
+            variable.assign(value)
+
+
+def _or_columns(bits: tf.Tensor) -> tf.Tensor:
+    """int32 `[batch, any]` -> `[batch]`."""
+    powers = tf.bitwise.left_shift(1, tf.range(MAX_FEATURES + 1))
+    has = tf.reduce_any(tf.bitwise.bitwise_and(bits[..., None], powers) > 0, axis=1)  # [batch, MAX_FEATURES + 1]
+    return tf.reduce_sum(tf.where(has, powers, 0), axis=1)
