@@ -1,0 +1,132 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.encoders.reusable import (
+    NUM_BUCKETS,
+    text_table,
+    write_image_model,
+    write_text_model,
+    write_unusable_model,
+)
+from tfmmrec.encoders import SavedModelEncoder
+from tfmmrec.fusion import EarlyFusion
+from tfmmrec.towers import Tower
+from tfmmrec.types import DataError, UsageError
+
+TEXTS = ["red", "blue", "", "  ", "a long one"]
+
+
+def text_rows(texts):
+    return tf.strings.to_hash_bucket_fast(tf.constant(texts), NUM_BUCKETS).numpy()
+
+
+def png(colour):
+    file = io.BytesIO()
+    Image.fromarray(np.full((9, 7, 3), colour, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def encode(encoder, raw, **options):
+    return encoder(encoder.preprocess(tf.constant(raw)), **options)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "cached", "finetuned"])
+def test_texts(tmp_path, mode):
+    encoder = SavedModelEncoder(write_text_model(tmp_path / "m"), "text", mode=mode)
+    found = encode(encoder, TEXTS)
+    given = np.array([True, True, False, False, True])
+    np.testing.assert_array_equal(found["present"], given)
+    np.testing.assert_allclose(found["vector"], text_table(4)[text_rows(TEXTS)] * given[:, None])
+
+
+@pytest.mark.parametrize("key", ["default", "pooled_output"])
+def test_text_models_that_answer_with_a_dict(tmp_path, key):
+    encoder = SavedModelEncoder(write_text_model(tmp_path / "m", key=key), "text")
+    np.testing.assert_allclose(encode(encoder, ["red"])["vector"], text_table(4)[text_rows(["red"])])
+
+
+def test_pictures_come_as_floats_from_zero_to_one(tmp_path):
+    encoder = SavedModelEncoder(write_image_model(tmp_path / "m"), "image", height=8, width=6)
+    raw = [png((255, 0, 51)), b""]
+    assert encoder.preprocess(tf.constant(raw))["pixels"].shape == [2, 8, 6, 3]
+    kernel, bias = (variable.numpy() for variable in encoder.module.variables)
+    found = encode(encoder, raw)
+    np.testing.assert_allclose(found["vector"], [np.array([1.0, 0.0, 0.2]) @ kernel + bias, np.zeros(3)], rtol=1e-5)
+    assert found["present"].numpy().tolist() == [True, False]
+
+
+def step(tower, texts):
+    """One step towards vectors of zeros; every variable that there is may be moved by it."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tower(tower.preprocess({"text": tf.constant(texts)}), training=True) ** 2)
+    tf.keras.optimizers.SGD(0.1).minimize(loss, tower.trainable_variables, tape)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "cached", "finetuned"])
+def test_only_finetuning_moves_the_weights(tmp_path, mode):
+    encoder = SavedModelEncoder(write_text_model(tmp_path / "m"), "text", mode=mode)
+    tower = Tower({"text": encoder}, EarlyFusion(3))
+    assert tower.cached_features == (("text",) if mode == "cached" else ())
+    tower.build_from_raw()
+    num_trained = len(tower.fusion.trainable_variables) + (mode == "finetuned")
+    assert len(tower.trainable_variables) == num_trained
+    before = tower.fusion.get_weights()[0].copy()
+    step(tower, TEXTS)
+    table = encoder.module.variables[0].numpy()
+    moved = np.flatnonzero((table != text_table(4)).any(axis=1))
+    # an empty text gives its row of the table no gradient
+    expected = sorted(set(text_rows(["red", "blue", "a long one"]))) if mode == "finetuned" else []
+    assert moved.tolist() == expected
+    assert (tower.fusion.get_weights()[0] != before).any()
+
+
+def test_finetuned_weights_are_saved_with_the_model(tmp_path):
+    handle = write_text_model(tmp_path / "m")
+    encoder = SavedModelEncoder(handle, "text", mode="finetuned")
+    tower = Tower({"text": encoder}, EarlyFusion(3))
+    tower.build_from_raw()
+    step(tower, TEXTS)
+    module = tf.Module()
+    module.tower = tower
+    module.embed = tf.function(
+        lambda text: tower(tower.preprocess({"text": text})), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+    expected = module.embed(tf.constant(TEXTS)).numpy()
+    tf.saved_model.save(module, str(tmp_path / "whole"))
+    loaded = tf.saved_model.load(str(tmp_path / "whole"))
+    np.testing.assert_allclose(loaded.embed(tf.constant(TEXTS)), expected, rtol=1e-5)
+    # and with a checkpoint, over the weights that came with the SavedModel
+    tf.train.Checkpoint(encoder=encoder).write(str(tmp_path / "checkpoint"))
+    other = SavedModelEncoder(handle, "text", mode="finetuned")
+    tf.train.Checkpoint(encoder=other).read(str(tmp_path / "checkpoint")).assert_consumed()
+    np.testing.assert_array_equal(other.module.variables[0], encoder.module.variables[0])
+
+
+def test_what_cannot_be_loaded_is_refused(tmp_path):
+    with pytest.raises(DataError, match="nowhere: expected a TF-Hub handle or a directory with saved_model.pb"):
+        SavedModelEncoder(str(tmp_path / "nowhere"), "text")
+    with pytest.raises(DataError, match="not a reusable TF2 SavedModel .an object with __call__"):
+        SavedModelEncoder(write_unusable_model(tmp_path / "served"), "text")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "saved_model.pb").write_bytes(b"\xff nothing")
+    with pytest.raises(DataError, match="not a reusable TF2 SavedModel"):
+        SavedModelEncoder(str(tmp_path / "broken"), "text")
+
+
+def test_what_has_nothing_to_train_cannot_be_finetuned(tmp_path):
+    handle = write_text_model(tmp_path / "m", trainable=False)
+    with pytest.raises(DataError, match="has no trainable_variables, so it cannot be finetuned; use mode='cached'"):
+        SavedModelEncoder(handle, "text", mode="finetuned")
+    assert not SavedModelEncoder(handle, "text", mode="frozen").trainable_variables
+
+
+def test_arguments_that_are_none_are_refused(tmp_path):
+    handle = write_text_model(tmp_path / "m")
+    with pytest.raises(UsageError, match="mode must be frozen, cached or finetuned, got 'warm'"):
+        SavedModelEncoder(handle, "text", mode="warm")
+    with pytest.raises(UsageError, match="input_kind must be text or image, got 'audio'"):
+        SavedModelEncoder(handle, "audio")
