@@ -38,6 +38,8 @@ class EarlyFusion(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         if min([dim, *hidden_dims]) < 1:
             raise UsageError(f"fusion sizes must be at least 1, got dim={dim}, hidden_dims={tuple(hidden_dims)}")
+        if not 0.0 <= dropout < 1.0:
+            raise UsageError(f"dropout must lie in [0, 1), got {dropout}")
         self.dim = dim
         self.hidden_dims = tuple(hidden_dims)
         self.activation = activation
