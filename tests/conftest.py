@@ -32,7 +32,9 @@ def replicas() -> Callable[[int], object]:
     import tensorflow as tf
 
     def make(num_replicas: int):
-        return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(num_replicas)])
+        devices = [f"CPU:{index}" for index in range(num_replicas)]
+        # collective ops, the default, refuse a second group of another size in one process
+        return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
     return make
 

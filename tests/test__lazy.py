@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import pytest
@@ -16,8 +17,9 @@ def package(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "__init__.py").write_text(
         "from tfmmrec._lazy import attach\n"
-        "__getattr__, __dir__, __all__ = attach(__name__, {'Wheel': 'wheel', 'Axle': 'wheel'})\n"
+        "__getattr__, __dir__, __all__ = attach(__name__, {'Wheel': 'wheel', 'Axle': 'wheel', 'horn': 'horn'})\n"
     )
+    (folder / "horn.py").write_text("def horn(): return 'beep'\n")
     (folder / "wheel.py").write_text("class Wheel: pass\nclass Axle: pass\n")
     (folder / "broken.py").write_text("import a_library_that_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -36,6 +38,17 @@ def test_a_module_is_imported_when_its_name_is_used(package):
 
 def test_a_module_can_be_reached_as_an_attribute(package):
     assert package.wheel.Axle is package.Axle
+
+
+def test_a_function_is_not_hidden_by_the_module_of_its_name(package):
+    importlib.import_module("garage.horn")  # binds the module in the package
+
+    assert package.horn() == "beep"
+    assert package.horn() == "beep"
+    from garage.horn import horn
+
+    assert package.horn is horn
+    assert sys.modules["garage.horn"].horn is horn
 
 
 def test_unknown_names_are_attribute_errors(package):

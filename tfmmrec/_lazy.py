@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 
 def attach(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
@@ -16,6 +18,18 @@ def attach(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, 
     Returns:
         The three objects to bind in the package.
     """
+
+    class Package(ModuleType):
+        """Keeps a module from hiding what it defines: `losses.multinomial` is the function of that name."""
+
+        def __setattr__(self, name: str, value):
+            # the import system binds every imported module in its package
+            if isinstance(value, ModuleType) and names.get(name, "").split(".")[-1] == name:
+                value = getattr(value, name)
+            super().__setattr__(name, value)
+
+    if package in sys.modules:
+        sys.modules[package].__class__ = Package
 
     def __getattr__(name: str):
         if name in names:

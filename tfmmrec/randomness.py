@@ -22,7 +22,7 @@ class RandomDraws(tf.keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = None, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False} | kwargs)
         self.seed = int(np.random.randint(2**31)) if seed is None else seed
         self.count = self.add_weight(
             name="count",

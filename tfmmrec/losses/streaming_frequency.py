@@ -24,7 +24,7 @@ class StreamingFrequency(tf.keras.layers.Layer):
     """
 
     def __init__(self, num_buckets: int = 2**20, rate: float = 0.05, initial_interval: float = 100.0, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False} | kwargs)
         if num_buckets < 1 or not 0.0 < rate <= 1.0 or initial_interval < 1.0:
             raise UsageError(
                 "need num_buckets ≥ 1, 0 < rate ≤ 1 and initial_interval ≥ 1, got "
