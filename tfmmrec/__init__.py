@@ -57,6 +57,7 @@ __getattr__, __dir__, __all__ = attach(
         "ZOO": "zoo",
         "dataset_from_frames": "data.dataset",
         "evaluate": "evaluation",
+        "evaluate_run": "run_evaluation",
         "export_run": "serving.export",
         "load_dataset": "data.dataset",
         "load_run": "runs",

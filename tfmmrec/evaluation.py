@@ -33,9 +33,12 @@ __all__ = [
     "Evaluation",
     "Scorer",
     "VectorsScorer",
+    "check_request",
+    "cold_mask",
     "evaluate",
     "paired_bootstrap",
     "quick_metrics",
+    "share_of_oracle",
     "vectors_scorer",
 ]
 
@@ -127,13 +130,28 @@ def evaluate(
     if oracle is not None:
         best = evaluate(oracle, dataset, split, ks, batch_size, mask_valid, progress, num_recommendations=0)
         metrics["oracle"] = {name: best.metrics[name] for name in tallies}
-        metrics["share_of_oracle"] = {name: _share(metrics[name], best.metrics[name]) for name in tallies}
+        metrics["share_of_oracle"] = {name: share_of_oracle(metrics[name], best.metrics[name]) for name in tallies}
     return Evaluation(
         metrics,
         {name: tally.per_query() for name, tally in tallies.items()},
         {name: np.concatenate(tally.query_rows) for name, tally in tallies.items()},
         _recommendations(dataset, lists),
     )
+
+
+def check_request(dataset: Dataset, split: str, ks: Sequence[int]) -> None:
+    """Refuses at once what `evaluate` would refuse, before hours are spent on vectors.
+
+    Raises:
+        UsageError: a split that the dataset does not have, or wrong cut-offs.
+    """
+    _checked(ks)
+    _split(dataset, split, mask_valid=False)
+
+
+def cold_mask(dataset: Dataset) -> np.ndarray:
+    """The candidates that the slice cold ranks, bool `[num_candidates]`."""
+    return dataset.cold_candidates if dataset.cold_candidates.any() else dataset.train.counts() == 0
 
 
 def quick_metrics(
@@ -208,7 +226,7 @@ def _split(dataset: Dataset, split: str, mask_valid: bool) -> tuple[Interactions
 def _slices(dataset: Dataset) -> tuple[list[Pool], dict[str, tuple[Pool, np.ndarray | None]]]:
     """The pools, and slice -> (its pool, the candidates whose positives it is about)."""
     warm = dataset.train.counts() > 0
-    cold = dataset.cold_candidates if dataset.cold_candidates.any() else ~warm
+    cold = cold_mask(dataset)
     pools = [Pool("all", np.ones(warm.size, bool))]
     slices: dict[str, tuple[Pool, np.ndarray | None]] = {
         "all": (pools[0], None),
@@ -231,7 +249,8 @@ def _missing(column: pa.Array | np.ndarray) -> np.ndarray:
     return empty.to_numpy(zero_copy_only=False).astype(bool)
 
 
-def _share(metrics: dict[str, float], best: dict[str, float]) -> dict[str, float]:
+def share_of_oracle(metrics: dict[str, float], best: dict[str, float]) -> dict[str, float]:
+    """The ranking metrics of one slice as shares of the oracle's, which are `best`."""
     return {
         name: value / best[name]
         for name, value in metrics.items()

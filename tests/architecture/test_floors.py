@@ -25,10 +25,11 @@ FLOORS = (
     ("models",),
     ("zoo", "search"),
     ("evaluation", "baselines", "embedding"),
-    ("collaborative", "runs", "strategies"),
+    ("baseline_evaluation", "collaborative", "runs", "strategies"),
     ("callbacks", "pretrained"),
     ("training",),
     ("serving", "report"),
+    ("run_evaluation",),
     ("cli",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

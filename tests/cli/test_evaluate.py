@@ -1,0 +1,61 @@
+"""`tfmmrec evaluate`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tfmmrec.cli.main import main
+from tfmmrec.data.dataset import load_dataset
+from tfmmrec.data.fashion import write_fashion
+from tfmmrec.training import TrainingOptions, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of one epoch whose dataset has moved since."""
+    folder = tmp_path_factory.mktemp("data")
+    before = write_fashion(folder / "before", num_candidates=120, num_queries=60, num_interactions=600)
+    options = TrainingOptions(epochs=1, image_steps=2, refit=False)
+    trained = train(load_dataset(before), folder / "run", "id_only", options=options, progress=False)
+    before.rename(folder / "fashion")
+    return trained.path
+
+
+@pytest.fixture
+def data(run):
+    return str(run.parent / "fashion")
+
+
+def test_a_table_beside_the_baselines_and_the_files(run, data, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["evaluate", str(run), "--dataset", data, "--k", "5,20"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("id_only", "Most popular", "EASE", "Content ridge", "best possible", "Recall@20", "NDCG@20", "Cold"):
+        assert word in shown, shown
+    assert "id_only reaches of the best possible NDCG@20: all candidates " in shown
+    assert f"Wrote {run / 'metrics.json'}, {run / 'recommendations.parquet'}, {run / 'report.html'}" in shown
+    metrics = json.loads((run / "metrics.json").read_text())
+    (row,) = [line for line in shown.splitlines() if line.strip().startswith("EASE") and line.count(".") > 3]
+    expected = [metrics["baselines"]["ease"][s][f"{m}@20"] for s in ("all", "warm", "cold") for m in ("recall", "ndcg")]
+    assert row.split()[1:] == [f"{value:.4f}" for value in expected]
+
+
+def test_json_holds_metrics_and_files(run, data, capsys):
+    assert main(["evaluate", str(run), "--dataset", data, "--k", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert "ndcg@3" in answer["warm"] and "ease" in answer["baselines"] and "share_of_oracle" in answer
+    assert answer["files"]["report"] == str(run / "report.html")
+
+
+def test_bad_usage(run, data, tmp_path, capsys):
+    for arguments, message in (
+        ([str(run), "--dataset", data, "--split", "valid"], "the dataset has no part valid; it has train, test"),
+        ([str(run), "--dataset", data, "--split", "train"], "split must be test or valid, got 'train'"),
+        ([str(run), "--dataset", data, "--k", "ten"], "--k must be whole numbers separated by commas, such as 10,20"),
+        ([str(run)], "does not exist"),
+        ([str(tmp_path)], "expected a run folder with config.json"),
+    ):
+        assert main(["evaluate", *arguments]) == 2
+        assert message in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""Evaluating a run: what comes back, and what lies in its folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tfmmrec.data.dataset import load_dataset
+from tfmmrec.data.fashion import load_oracle, write_fashion
+from tfmmrec.evaluation import evaluate
+from tfmmrec.run_evaluation import evaluate_run, run_files
+from tfmmrec.runs import Run
+from tfmmrec.training import TrainingOptions, train
+from tfmmrec.types import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "fashion"
+    return write_fashion(folder, num_candidates=120, num_queries=60, num_interactions=600)
+
+
+@pytest.fixture(scope="module")
+def run(catalogue, tmp_path_factory) -> Run:
+    options = TrainingOptions(epochs=1, image_steps=2, refit=False)
+    return train(load_dataset(catalogue), tmp_path_factory.mktemp("runs") / "run", options=options, progress=False)
+
+
+@pytest.fixture(scope="module")
+def evaluation(run):
+    return evaluate_run(run, ks=(5, 20))
+
+
+def test_the_model_is_measured_by_its_own_vectors(run, evaluation):
+    dataset = run.load_dataset()
+    embedder = run.embedder(dataset)
+    candidates = embedder.candidates()
+    queries = embedder.queries(np.arange(len(dataset.queries)), candidates, history=dataset.train)
+    expected = evaluate(lambda rows: queries[rows] @ candidates.T, dataset, ks=(5, 20)).metrics
+    for name in ("all", "warm", "cold"):
+        assert evaluation.metrics[name] == pytest.approx(expected[name], rel=1e-4)
+
+
+def test_everything_is_given_as_a_share_of_the_best_possible(run, catalogue, evaluation):
+    metrics = evaluation.metrics
+    best = evaluate(load_oracle(catalogue).scores, run.load_dataset(), ks=(5, 20)).metrics
+    for found in (metrics, *metrics["baselines"].values()):
+        share = found["share_of_oracle"]["warm"]["ndcg@20"]
+        assert share == pytest.approx(found["warm"]["ndcg@20"] / best["warm"]["ndcg@20"])
+    assert set(metrics["baselines"]) == {"most_popular", "ease", "content_ridge"}
+
+
+def test_the_files_lie_in_the_run_s_folder(run, evaluation):
+    files = run_files(run.path)
+    assert json.loads(files["metrics"].read_text()) == evaluation.metrics
+    assert pq.read_table(files["recommendations"]).equals(evaluation.recommendations)
+    page = files["report"].read_text()
+    assert "two_tower" in page and "EASE" in page and "<h2>Learning</h2>" in page and "data:image/jpeg" in page
+    assert len(page) < 3_000_000
+
+
+def test_values_by_query_are_there_for_a_bootstrap(evaluation):
+    values = evaluation.per_query["cold"]["ndcg@20"]
+    assert values.shape == evaluation.query_rows["cold"].shape
+    assert values.mean() == pytest.approx(evaluation.metrics["cold"]["ndcg@20"])
+
+
+def test_a_folder_does_as_well_as_a_run_and_extras_can_be_left_out(run, evaluation, tmp_path):
+    copied = tmp_path / "run"
+    shutil.copytree(run.path, copied, ignore=shutil.ignore_patterns("report*", "metrics*", "recommendations*"))
+    told = []
+    again = evaluate_run(copied, ks=(5, 20), baselines=False, report=False, progress=lambda *what: told.append(what))
+    assert again.metrics["all"] == evaluation.metrics["all"]
+    assert "baselines" not in again.metrics and again.metrics["notes"] == []
+    assert not (copied / "report.html").exists() and (copied / "metrics.json").exists()
+    assert any(what == "evaluating" and done == total for what, done, total in told)
+
+
+def test_the_other_split_has_files_of_its_own(run, evaluation):
+    dataset = run.load_dataset()
+    dataset.valid = dataset.test
+    before = {path: path.read_bytes() for path in run_files(run.path).values()}
+    found = evaluate_run(run, "valid", (5,), dataset, baselines=False)
+    assert found.metrics["split"] == "valid"
+    names = ["metrics.valid.json", "recommendations.valid.parquet", "report.valid.html"]
+    assert [path.name for path in run_files(run.path, "valid").values()] == names
+    assert all(path.exists() for path in run_files(run.path, "valid").values())
+    assert before == {path: path.read_bytes() for path in run_files(run.path).values()}
+
+
+def test_a_split_or_cut_offs_that_do_not_exist_are_refused_before_anything_is_embedded(run, monkeypatch):
+    monkeypatch.setattr(Run, "embedder", lambda *_: pytest.fail("vectors were made in vain"))
+    with pytest.raises(UsageError, match="the dataset has no part valid; it has train, test"):
+        evaluate_run(run, "valid")
+    with pytest.raises(UsageError, match="ks must be whole numbers from 1 on"):
+        evaluate_run(run, ks=(0,))
+
+
+def test_other_data_are_noted(run, tmp_path):
+    other = write_fashion(tmp_path / "other", seed=1, num_candidates=120, num_queries=60, num_interactions=600)
+    shutil.copytree(run.path, tmp_path / "run")
+    found = evaluate_run(tmp_path / "run", dataset=load_dataset(other), baselines=False, report=False)
+    assert found.metrics["notes"] == ["the dataset is not the one the run was trained on, or has changed since"]
+
+
+def test_data_without_the_features_are_refused(run, catalogue, tmp_path):
+    shutil.copytree(catalogue, tmp_path / "less")
+    path = tmp_path / "less" / "dataset.yaml"
+    path.write_text(path.read_text().replace("    price: {kind: number}\n", ""))
+    with pytest.raises(DataError, match=r"candidates lack price \(number\), which the run was trained with"):
+        evaluate_run(run, dataset=load_dataset(tmp_path / "less"))
