@@ -1,0 +1,109 @@
+"""Small catalogues and runs without training, for tests of what is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+import tfmmrec
+from tfmmrec.data.dataset import Dataset, dataset_from_frames, load_dataset
+from tfmmrec.data.fashion import write_fashion
+from tfmmrec.data.statistics import compute_statistics
+from tfmmrec.runs import Run, RunConfig, build_model, write_config
+
+SMALL = {"dim": 8, "feature_dim": 6, "image_size": 16}
+
+
+def fashion(folder: Path) -> Dataset:
+    """120 garments with pictures and texts, 40 shoppers."""
+    return load_dataset(write_fashion(folder, num_candidates=120, num_queries=40, num_interactions=400))
+
+
+def untrained_run(dataset: Dataset, folder: Path, model: str = "two_tower", **hyperparameters: Any) -> Run:
+    """A finished run as `train` leaves it, with the weights of a model that has learned nothing."""
+    tf.keras.utils.set_random_seed(7)
+    config = RunConfig(
+        run_id="run-7",
+        version=tfmmrec.__version__,
+        model=model,
+        hyperparameters=SMALL | hyperparameters,
+        options={"seed": 0},
+        data_schema=dataset.schema,
+        dataset=None if dataset.root is None else str(dataset.root),
+        finished=True,
+    )
+    statistics = compute_statistics(dataset)
+    built = build_model(config, statistics)
+    folder.mkdir(parents=True)
+    statistics.save(folder / "statistics.json")
+    tf.train.Checkpoint(model=built).write(str(folder / "checkpoints" / "final"))
+    write_config(folder, config)
+    return Run(folder, config, statistics, built)
+
+
+def songs(num_candidates: int = 30, num_queries: int = 12, history: bool = True) -> Dataset:
+    """Songs in memory, with every kind of feature but pictures on both sides, and with times."""
+    random = np.random.default_rng(3)
+    words = np.array("slow fast loud quiet warm cold bright dark".split())
+    moods = [
+        list(random.choice(["sad", "glad", "calm"], random.integers(0, 3), replace=False))
+        for _ in range(num_candidates)
+    ]
+    candidates = pd.DataFrame(
+        {
+            "song": [f"s{i}" for i in range(num_candidates)],
+            "title": [" ".join(random.choice(words, 3)) if i % 7 else "" for i in range(num_candidates)],
+            "genre": [random.choice(["rock", "folk|rock", "jazz", "", "folk"]) for _ in range(num_candidates)],
+            "mood": moods,
+            "artist": [f"artist {i % 5}" for i in range(num_candidates)],
+            "length": np.where(random.random(num_candidates) < 0.1, np.nan, random.normal(200, 30, num_candidates)),
+            "sound": list(random.normal(size=(num_candidates, 4))),
+        }
+    )
+    queries = pd.DataFrame(
+        {
+            "listener": [f"q{i}" for i in range(num_queries)],
+            "about": [" ".join(random.choice(words, 2)) for _ in range(num_queries)],
+            "tastes": [list(random.choice(["rock", "folk", "jazz"], 2, replace=False)) for _ in range(num_queries)],
+            "age": random.integers(18, 70, num_queries).astype(float),
+            "face": list(random.normal(size=(num_queries, 3))),
+        }
+    )
+    pairs = [(q, c) for q in range(num_queries) for c in random.choice(num_candidates - 4, 6, replace=False)]
+    log = pd.DataFrame(
+        {
+            "listener": [f"q{q}" for q, _ in pairs],
+            "song": [f"s{c}" for _, c in pairs],
+            "time": np.arange(len(pairs), dtype=float),
+        }
+    )
+    features = {
+        "title": {"kind": "text"},
+        "genre": {"kind": "category", "separator": "|"},
+        "mood": {"kind": "category", "max_values": 3},
+        "artist": {"kind": "identifier"},
+        "length": {"kind": "number"},
+        "sound": {"kind": "vector"},
+    }
+    about = {
+        "about": {"kind": "text"},
+        "tastes": {"kind": "category", "max_values": 4},
+        "age": {"kind": "number"},
+        "face": {"kind": "vector"},
+    }
+    schema = {
+        "interactions": {
+            "path": "-",
+            "query": "listener",
+            "candidate": "song",
+            "timestamp": "time",
+            "split": {"method": "leave_one_out"},
+        },
+        "candidates": {"path": "-", "id": "song", "display": ["title", "mood"], "features": features},
+        "queries": {"path": "-", "id": "listener", "history": {"length": 5} if history else None, "features": about},
+    }
+    return dataset_from_frames(schema, log, candidates, queries)

@@ -1,0 +1,51 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import tfmmrec
+from tfmmrec.data.entities import Entities
+from tfmmrec.schema import Schema
+from tfmmrec.serving.assets import display_table, sizes, write_assets
+
+
+def test_what_lies_beside_the_graph(served, song_run, song_dataset, tmp_path):
+    (song_run.path / "metrics.json").write_text('{"split": "test"}')
+    write_assets(tmp_path, song_run, song_dataset.candidates, served)
+    extra = tmp_path / "assets.extra"
+    about = json.loads((extra / "model.json").read_text())
+    assert about["run_id"] == "run-7" and about["version"] == tfmmrec.__version__
+    assert (about["num_candidates"], about["dim"], about["model"]) == (30, 8, "two_tower")
+    assert Schema.model_validate_json((extra / "schema.json").read_text()) == song_dataset.schema
+    assert json.loads((extra / "metrics.json").read_text()) == {"split": "test"}
+    signatures = json.loads((extra / "signatures.json").read_text())
+    history = signatures["serving_default"]["inputs"]["history"]
+    assert history["list_length"] == 5 and not history["required"]
+    assert signatures["score"]["required"] == ["query_id", "candidate_id"]
+    table = pq.read_table(extra / "candidates.parquet")
+    assert table.column_names == ["candidate_id", "title", "mood"]
+    assert table["candidate_id"].to_pylist() == song_dataset.candidates.ids.to_pylist()
+
+
+def test_every_array_has_its_size(served):
+    found = sizes(served)
+    vectors = found["index"]["vectors"]
+    assert vectors == {"shape": [30, 8], "dtype": "float32", "bytes": 30 * 8 * 4}
+    assert found["index"]["ids"]["bytes"] == sum(len(f"s{i}") + 1 for i in range(30))
+    assert found["weights"]["query_tower/encoders/id/embeddings"]["bytes"] == 12 * 8 * 4
+    total = sum(entry["bytes"] for group in ("weights", "index") for entry in found[group].values())
+    assert found["total_bytes"] == total
+
+
+def test_display_columns_of_all_forms():
+    columns = {
+        "name": pa.array(["a", None]),
+        "tags": pa.array([["x", "y"], None], pa.large_list(pa.large_string())),
+        "photo": pa.array([b"1", None], pa.large_binary()),
+        "path": pa.array(["p.png", ""]),
+    }
+    table = display_table(Entities(pa.array(["1", "2"]), display=columns))
+    assert table.to_pylist() == [
+        {"candidate_id": "1", "name": "a", "tags": "x, y", "path": "p.png"},
+        {"candidate_id": "2", "name": None, "tags": None, "path": ""},
+    ]

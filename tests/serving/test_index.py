@@ -1,0 +1,70 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from tfmmrec.data.entities import Entities
+from tfmmrec.schema import Feature
+from tfmmrec.search.filter_columns import MAX_FEATURES
+from tfmmrec.serving.index import candidate_index, filter_codes
+
+CATEGORY = Feature(kind="category")
+
+
+def _decoded(codes, values):
+    return [[values[code] for code in row if code >= 0] for row in codes]
+
+
+def test_values_of_all_forms():
+    entities = Entities(
+        pa.array(["1", "2", "3"]),
+        {
+            "maker": pa.array(["m1", None, "m2"]),
+            "tags": pa.array([["a", " b ", None, "", "c", "d"], [], None], pa.large_list(pa.large_string())),
+            "title": pa.array(["x", "y", "z"]),
+            "genre": pa.array(["rock| folk|", "|jazz", ""]),
+            "size": pa.array(["m", None, "l"]),
+        },
+    )
+    features = {
+        "maker": Feature(kind="identifier"),
+        "tags": Feature(kind="category", max_values=3),
+        "title": Feature(kind="text"),
+        "genre": Feature(kind="category", separator="|"),
+        "size": CATEGORY,
+    }
+    codes, values = filter_codes(entities, features)
+    assert _decoded(codes, values) == [
+        ["tags=a", "tags=b", "tags=c", "genre=rock", "genre=folk", "size=m", "maker=m1"],
+        ["genre=jazz"],
+        ["size=l", "maker=m2"],
+    ]
+    assert codes.dtype == np.int32 and len(set(values)) == len(values)
+    assert [values[code] if code >= 0 else None for code in codes[:, 0]] == ["tags=a", None, None], "the main category"
+
+
+@pytest.mark.parametrize("features", [{}, {"maker": Feature(kind="identifier")}, {"tags": CATEGORY}])
+def test_without_a_category_there_is_no_main_one(features):
+    columns = {"maker": pa.array(["m1", "m2"]), "tags": pa.array([None, None], pa.string())}
+    codes, values = filter_codes(Entities(pa.array(["1", "2"]), columns), features)
+    assert (codes[:, 0] == -1).all() and codes.shape[1] == 1 + ("maker" in features)
+    assert values == (["maker=m1", "maker=m2"] if "maker" in features else [])
+
+
+def test_only_so_many_features_fit():
+    columns = {f"f{i}": pa.array(["x", "y"]) for i in range(MAX_FEATURES + 5)}
+    codes, values = filter_codes(Entities(pa.array(["1", "2"]), columns), dict.fromkeys(columns, CATEGORY))
+    assert codes.shape == (2, MAX_FEATURES) and len(values) == 2 * MAX_FEATURES
+
+
+def test_the_index_of_a_dataset(song_dataset):
+    ids = song_dataset.candidates.ids.to_pylist()
+    vectors = np.random.default_rng(0).normal(size=(len(ids), 3)).astype(np.float32)
+    index = candidate_index(song_dataset, song_dataset.schema.candidates.features, vectors)
+    np.testing.assert_array_equal(index.rows_of(tf.constant(ids)), range(len(ids)))
+    expected = np.bincount(song_dataset.train.indices, minlength=len(ids))
+    np.testing.assert_array_equal(index.popularity, expected)
+    passing = index.filters.passing(tf.constant([["genre=rock"]]), tf.constant([["artist=artist 1"]]))[0]
+    genres = song_dataset.candidates.features["genre"].to_pylist()
+    expected = ["rock" in (genre or "").split("|") and i % 5 != 1 for i, genre in enumerate(genres)]
+    np.testing.assert_array_equal(passing, expected)

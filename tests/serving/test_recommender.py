@@ -1,0 +1,151 @@
+"""What the served graph computes, against the model's own functions and NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.serving.catalogue import songs, untrained_run
+from tfmmrec.embedding import raw_inputs
+from tfmmrec.serving.export import serve_run
+from tfmmrec.serving.recommender import _each_once
+
+
+@pytest.fixture(scope="module")
+def run(song_run):
+    return song_run
+
+
+@pytest.fixture(scope="module")
+def vectors(run, song_dataset):
+    return run.embedder(song_dataset).candidates()
+
+
+def _ids(dataset, rows):
+    return np.array(dataset.candidates.ids.to_pylist())[rows]
+
+
+def _query_inputs(run, dataset, rows):
+    raw = raw_inputs(run.model.query_tower, dataset.queries, run.config.data_schema.queries.features, rows)
+    return {
+        f"query_{name}": tf.constant(value, tf.string if value.dtype == object else None) for name, value in raw.items()
+    }
+
+
+def _query_vectors(run, dataset, rows, history, table):
+    """The model's own vectors of some queries; histories are lists of candidate rows."""
+    tower = run.model.query_tower
+    raw = raw_inputs(tower, dataset.queries, run.config.data_schema.queries.features, rows)
+    inputs = tower.preprocess({name: tf.constant(value) for name, value in raw.items()})
+    length = max(map(len, history))
+    inputs["history"] = {"rows": tf.constant([list(one) + [-1] * (length - len(one)) for one in history])}
+    return run.model.embed_queries(inputs, tf.constant(table)).numpy()
+
+
+def test_a_repeated_id_counts_once(run, song_dataset, served, vectors):
+    history = [["s1", "s2", "s1", "", "nobody"], ["s5", "s5", "s5", "s5", "s5"]]
+    found = served.embed_query(**_query_inputs(run, song_dataset, [0, 1]), history=tf.constant(history))["vectors"]
+    expected = _query_vectors(run, song_dataset, [0, 1], [[1, 2], [5]], vectors)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(_each_once(tf.constant([[3, -1, 3, 4, 4, -1]])), [[3, -1, -1, 4, -1, -1]])
+
+
+def test_the_source_is_the_best_that_is_known(served):
+    asked = {
+        "query_id": ["q1", "nobody", "nobody", "nobody", ""],
+        "history": [["s1"] + [""] * 4, ["x", "s2", "", "", ""], ["x"] + [""] * 4, [""] * 5, [""] * 5],
+        "query_age": [np.nan, 30.0, 30.0, np.nan, np.nan],
+        "query_about": ["", "", "", "no word of it is known", ""],
+    }
+    found = served.recommend(**{name: tf.constant(value) for name, value in asked.items()})
+    assert found["source"].numpy().astype(str).tolist() == ["query", "history", "features", "popular", "popular"]
+
+
+def test_nobody_knows_gives_the_popular(served, song_dataset):
+    counts = song_dataset.train.counts()
+    found = served.recommend(tf.constant(["nobody"]), k=tf.constant([30]), exclude=tf.constant([["s2"] + [""] * 99]))
+    order = [row for row in np.argsort(-counts, kind="stable") if row != 2]
+    assert found["candidate_ids"].numpy()[0, :-1].astype(str).tolist() == _ids(song_dataset, order).tolist()
+    np.testing.assert_array_equal(found["scores"][0, :-1], counts[order])
+    assert found["candidate_ids"].numpy()[0, -1] == b"" and np.isneginf(found["scores"][0, -1])
+
+
+def test_the_history_is_not_recommended(run, song_dataset, served, vectors):
+    history = tf.constant([["s1", "s2", "nobody", "", ""]])
+    inputs = _query_inputs(run, song_dataset, [4])
+    found = served.recommend(**inputs, history=history, k=tf.constant([30]))
+    scores = vectors @ _query_vectors(run, song_dataset, [4], [[1, 2]], vectors)[0]
+    scores[[1, 2]] = -np.inf
+    np.testing.assert_allclose(found["scores"][0], np.sort(scores)[::-1], atol=1e-4)
+    assert not {b"s1", b"s2"} & set(found["candidate_ids"].numpy()[0])
+
+
+def test_candidates_nobody_has_seen(run, song_dataset, served, vectors):
+    """A song's own content, without its id, is nearest to what is nearest to its content's vector."""
+    tower = run.model.candidate_tower
+    raw = raw_inputs(tower, song_dataset.candidates, run.config.data_schema.candidates.features, np.arange(30))
+    inputs = tower.preprocess({name: tf.constant(value) for name, value in raw.items()})
+    content = run.model.embed_candidates(inputs, content_only=True).numpy()
+    cosines = (content / np.linalg.norm(content, axis=1, keepdims=True)) @ vectors.T / np.linalg.norm(vectors, axis=1)
+    given = {f"candidate_{name}": tf.constant(value) for name, value in raw.items() if name != "id"}
+    found = served.search(**given, k=tf.constant([5]))
+    np.testing.assert_allclose(found["scores"], -np.sort(-cosines, axis=1)[:, :5], atol=1e-5)
+    rows = np.argsort(-cosines, axis=1)[:, 0]
+    assert found["candidate_ids"].numpy()[:, 0].astype(str).tolist() == _ids(song_dataset, rows).tolist()
+
+
+def test_content_that_is_not_there_is_near_nothing(served):
+    found = served.search(tf.constant(["", "unheard words"]), k=tf.constant([3]))
+    assert (found["candidate_ids"].numpy() == b"").all() and np.isneginf(found["scores"]).all()
+
+
+def test_similar(song_dataset, served, vectors):
+    found = served.similar(tf.constant(["s3", "nobody"]), k=tf.constant([29, 2]))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit[3]
+    cosines[3] = -np.inf
+    np.testing.assert_allclose(found["scores"][0], np.sort(cosines)[:0:-1], atol=1e-5)
+    assert b"s3" not in found["candidate_ids"].numpy()[0]
+    assert (found["candidate_ids"].numpy()[1] == b"").all()
+
+
+def test_one_query_against_many_candidates(run, song_dataset, served, vectors):
+    raw = raw_inputs(
+        run.model.candidate_tower, song_dataset.candidates, song_dataset.schema.candidates.features, [0, 1, 2]
+    )
+    candidates = {f"candidate_{name}": tf.constant(value) for name, value in raw.items()}
+    found = served.score(
+        **_query_inputs(run, song_dataset, [4]), **candidates, history=tf.constant([["s7"] + [""] * 4])
+    )
+    expected = vectors[:3] @ _query_vectors(run, song_dataset, [4], [[7]], vectors)[0]
+    np.testing.assert_allclose(found["scores"], expected, atol=1e-4)
+
+
+def test_filters_reach_every_list(served, song_dataset):
+    allow = tf.constant([["artist=artist 2"] + [""] * 15])
+    artists = np.array(song_dataset.candidates.features["artist"].to_pylist())
+    for function, key in ((served.recommend, "q1"), (served.similar, "s1"), (served.search, "slow fast")):
+        found = function(tf.constant([key]), allow=allow, k=tf.constant([30]))["candidate_ids"].numpy()[0].astype(str)
+        rows = [int(id[1:]) for id in found if id]
+        assert rows and set(artists[rows]) == {"artist 2"}
+        capped = function(tf.constant([key]), cap=tf.constant([1]), k=tf.constant([30]))["candidate_ids"].numpy()[0]
+        genres = song_dataset.candidates.features["genre"].to_pylist()
+        first = [(genres[int(id[1:])] or "").split("|")[0] for id in capped.astype(str) if id]
+        assert sorted(first).count("rock") == 1 and first.count("jazz") == 1
+
+
+def test_histories_read_the_index(run, song_dataset):
+    """Refreshed candidates count: another index, other vectors of the same history."""
+    served = serve_run(run, song_dataset)
+    before = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
+    served.index.vectors.assign(served.index.vectors * 2.0)
+    after = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_without_history_in_the_model_it_is_still_left_out(tmp_path):
+    dataset = songs(history=False)
+    served = serve_run(untrained_run(dataset, tmp_path / "run", "id_only"), dataset)
+    history = tf.constant([["s1", "s2"] + [""] * 48])
+    found = served.recommend(tf.constant(["q1", "nobody"]), history=history, k=tf.constant([30]))
+    assert found["source"].numpy().astype(str).tolist() == ["query", "popular"]
+    assert not {b"s1", b"s2"} & set(found["candidate_ids"].numpy().ravel())

@@ -1,0 +1,40 @@
+"""`tfmmrec export`: a run's model for TensorFlow Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfmmrec.cli.output import Json, console, table
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option(help="Where to, RUN/export by default; gs://... and the like work too.", show_default=False),
+    ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="Index this dataset's candidates, not those trained on.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> dict[str, Any]:
+    """Write a run's model with all signatures and an index of its candidates, whole or not at all.
+
+    An earlier export in the same place is replaced in one step; anything else is left alone.
+    """
+    from tfmmrec.callbacks.stage_bar import StageBar
+    from tfmmrec.serving.export import export_run
+    from tfmmrec.serving.exported_model import read_extra
+
+    path = export_run(run, to, dataset, progress=StageBar())
+    about, sizes, signatures = (read_extra(path, name) for name in ("model.json", "size.json", "signatures.json"))
+    out = console()
+    out.print(f"Wrote {path}", markup=False, style="bold", soft_wrap=True)
+    out.print(f"{about['num_candidates']:,} candidates, {sizes['total_bytes'] / 2**20:.1f} MiB of arrays", markup=False)
+    rows = [[name, ", ".join(entry["required"]), len(entry["inputs"])] for name, entry in signatures.items()]
+    out.print(table(["signature", "must have", "inputs"], rows, numbers=[2]))
+    return {"path": str(path), **about, "total_bytes": sizes["total_bytes"], "signatures": list(signatures)}

@@ -1,0 +1,93 @@
+"""`tfmmrec query`: asks an exported model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tfmmrec.cli.output import Json, console, table
+from tfmmrec.types import UsageError
+
+if TYPE_CHECKING:
+    from tfmmrec.serving.answers import Answer
+
+
+def query(
+    model: Annotated[
+        str, typer.Argument(help="An exported model, or a folder of its versions: the newest.", show_default=False)
+    ],
+    query_id: Annotated[str | None, typer.Option(help="Who is asking.", show_default=False)] = None,
+    history: Annotated[
+        str | None, typer.Option(help="ID,ID: candidates chosen before, newest first.", show_default=False)
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture of what is sought.", show_default=False)] = None,
+    text: Annotated[str | None, typer.Option(help="What is sought, in words.", show_default=False)] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Look the query's features and history up here.", show_default=False)
+    ] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, of the query or of what is sought.", show_default=False)
+    ] = None,
+    exclude: Annotated[str | None, typer.Option(help="ID,ID: not to be recommended.", show_default=False)] = None,
+    k: Annotated[int, typer.Option("--k", help="How many.")] = 10,
+    json: Json = False,
+) -> dict[str, Any]:
+    """Ask an exported model: for a known query, for a history, or for a picture and words that nobody has seen.
+
+    The text goes to every text feature and the picture to every image feature; --feature sets single ones.
+    """
+    features = _features(feature or [])
+    if not features and all(given is None for given in (query_id, history, image, text)):
+        raise UsageError("nothing is asked; give --query-id, --history, --image, --text or --feature")
+    from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.serving.answers import answer
+    from tfmmrec.serving.exported_model import load_exported
+
+    loaded = load_exported(model)
+    found = answer(
+        loaded,
+        query_id=query_id,
+        history=None if history is None else _ids(history),
+        image=image,
+        text=text,
+        features=features,
+        exclude=_ids(exclude or ""),
+        k=k,
+        dataset=None if dataset is None else load_dataset(dataset),
+    )
+    _show(found)
+    candidates = [{"rank": rank, **asdict(entry)} for rank, entry in enumerate(found.candidates, start=1)]
+    return {"model": loaded.path, "source": found.source, "notes": found.notes, "candidates": candidates}
+
+
+def _features(given: list[str]) -> dict[str, str]:
+    for pair in given:
+        if "=" not in pair:
+            raise UsageError(f"--feature takes NAME=VALUE, got {pair!r}")
+    pairs = [tuple(pair.split("=", 1)) for pair in given]
+    twice = {name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1}
+    if twice:
+        raise UsageError(
+            f"--feature gives {', '.join(sorted(twice))} twice; several values stand in one, between commas"
+        )
+    return dict(pairs)
+
+
+def _ids(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _show(found: Answer) -> None:
+    out = console()
+    for note in found.notes:
+        out.print(note, markup=False, style="yellow", soft_wrap=True)
+    names = list(dict.fromkeys(name for entry in found.candidates for name in entry.display))
+    rows = [
+        [rank, entry.candidate_id, *(entry.display.get(name) for name in names), entry.score]
+        for rank, entry in enumerate(found.candidates, start=1)
+    ]
+    columns = ["", "id", *names, "score"]
+    out.print(table(columns, rows, title=f"by {found.source}", numbers=[0, len(columns) - 1]))

@@ -1,0 +1,235 @@
+"""From a question as a person puts it to recommendations with titles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfmmrec.data.dataset import Dataset
+from tfmmrec.data.images import PictureError, usable_picture
+from tfmmrec.embedding import raw_batch
+from tfmmrec.schema import Feature
+from tfmmrec.search.filters import MAX_K
+from tfmmrec.serving.exported_model import ExportedModel
+from tfmmrec.serving.warmup import histories
+from tfmmrec.types import DataError, UsageError
+
+
+@dataclass
+class Recommended:
+    """One candidate of an answer, with its display columns."""
+
+    candidate_id: str
+    score: float
+    display: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        source: query, history, features or popular; content for the neighbours of content.
+        candidates: best first.
+        notes: what a person should know about the answer.
+    """
+
+    source: str
+    candidates: list[Recommended]
+    notes: list[str] = field(default_factory=list)
+
+
+def answer(
+    model: ExportedModel,
+    *,
+    query_id: str | None = None,
+    history: Sequence[str] | None = None,
+    image: str | Path | bytes | None = None,
+    text: str | None = None,
+    features: Mapping[str, Any] | None = None,
+    exclude: Sequence[str] = (),
+    k: int = 10,
+    dataset: Dataset | None = None,
+) -> Answer:
+    """Asks a model one question: for a known query, for a history, or for content that nobody has seen.
+
+    Args:
+        model: an exported model.
+        query_id: who is asking.
+        history: ids of candidates chosen before, newest first.
+        image: a picture's file or bytes, for all image features of candidates.
+        text: for all text features of candidates.
+        features: single ones by name: of the query where there is a query id or a history, of the content where
+            there is an image or a text, else of whichever side has them. Strings are read by the feature's kind.
+        exclude: ids that shall not be recommended.
+        k: how many, 1 to 1000.
+        dataset: where the features and the history of `query_id` are looked up.
+
+    Raises:
+        UsageError: no question, or two at once; a feature that the model does not have.
+        DataError: a picture that cannot be read.
+    """
+    features = dict(features or {})
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k must lie in 1 to {MAX_K}, got {k}")
+    if _asks_for_content(model, query_id, history, image, text, features):
+        if dataset is not None:
+            raise UsageError("a dataset gives the features of a known query; for content, leave it out")
+        return _nearest(model, image, text, features, exclude, k)
+    if query_id is not None and history is not None:
+        raise UsageError("a known query or a history, not both: give the query id, or the history")
+    if dataset is not None and query_id is None:
+        raise UsageError("a dataset gives the features of a known query; add the query id, or leave the dataset out")
+    return _recommended(model, query_id, history, features, exclude, k, dataset)
+
+
+def _asks_for_content(model, query_id, history, image, text, features) -> bool:
+    asks_query, asks_content = query_id is not None or history is not None, image is not None or text is not None
+    if asks_query and asks_content:
+        raise UsageError("a query id or history asks for a query, an image or text for content; give one of the two")
+    if asks_query or asks_content:
+        return asks_content
+    if not features:
+        raise UsageError("nothing is asked; give a query id, a history, an image, a text, or features")
+    sides = {
+        side: all(name in getattr(model.schema, side).features for name in features)
+        for side in ("queries", "candidates")
+    }
+    if all(sides.values()):
+        raise UsageError(f"queries and candidates both have {_listed(features)}; add a query id, an image or a text")
+    if not any(sides.values()):
+        known = {side: _listed(getattr(model.schema, side).features) for side in sides}
+        raise UsageError(
+            f"neither queries nor candidates have all of {_listed(features)}; queries have {known['queries']}, "
+            f"candidates {known['candidates']}"
+        )
+    return sides["candidates"]
+
+
+def _recommended(model, query_id, history, features, exclude, k, dataset) -> Answer:
+    own = model.schema.queries.features
+    described = model.signatures["recommend"]["inputs"]
+    inputs = _feature_inputs("query", features, own, described)
+    notes = []
+    if query_id is not None:
+        inputs["query_id"] = query_id
+    if dataset is not None:
+        inputs = _looked_up(model, dataset, query_id, notes) | inputs
+    if history is not None:
+        history = list(dict.fromkeys(history))
+        unknown = [id for id, row in zip(history, model.rows_of(history), strict=True) if row < 0]
+        if unknown:
+            notes.append(f"unknown to the model: {', '.join(unknown)}")
+        inputs["history"] = history[: described["history"]["list_length"]]
+    inputs["exclude"] = [*exclude, *inputs.get("exclude", [])][: max(described["exclude"]["list_length"], len(exclude))]
+    found = model.ask("recommend", k=k, **inputs)
+    source = found["source"].decode()
+    if query_id is not None and source != "query" and "query_id" in model.signatures["recommend"]["required"]:
+        notes.append(f"the query {query_id!r} is unknown to the model")
+    if source == "popular":
+        notes.append("nothing is known of whoever asks: these are the most popular candidates, scored by popularity")
+    return _with_display(model, source, found, notes)
+
+
+def _looked_up(model, dataset: Dataset, query_id: str, notes: list[str]) -> dict[str, Any]:
+    """The inputs that a dataset has for a query: its features, its history, and what else it has chosen."""
+    row = dataset.queries.row_of([query_id])
+    if row[0] < 0:
+        notes.append(f"the dataset has no query {query_id!r}")
+        return {}
+    described = model.signatures["recommend"]["inputs"]
+    inputs = {}
+    for name, feature in dataset.schema.queries.features.items():
+        entry = described.get(f"query_{name}")
+        if entry is not None:
+            raw = raw_batch(dataset.queries, name, feature, row, "list_length" in entry)[0]
+            inputs[f"query_{name}"] = np.nan_to_num(raw) if feature.kind == "vector" else raw
+    ids = histories(dataset, row, described["history"]["list_length"], model.about["seed"])[0]
+    inputs["history"] = [id for id in ids if id]
+    seen = dataset.candidates.ids.take(dataset.train.candidates_of(int(row[0]))).to_pylist()
+    inputs["exclude"] = [id for id in dict.fromkeys(seen) if id not in inputs["history"]]
+    return inputs
+
+
+def _nearest(model, image, text, features, exclude, k) -> Answer:
+    own = model.schema.candidates.features
+    if "search" not in model.signatures:
+        raise UsageError(f"{model.path}: its candidates have no features, so content cannot be searched by")
+    inputs = {}
+    for kind, value in (("image", image), ("text", text)):
+        names = [name for name, feature in own.items() if feature.kind == kind]
+        if value is not None and not names:
+            raise UsageError(f"this model's candidates have no {kind} feature; they have {_listed(own)}")
+        if value is not None:
+            given = picture(value) if kind == "image" else value
+            inputs |= {f"candidate_{name}": given for name in names}
+    inputs |= _feature_inputs("candidate", features, own, model.signatures["search"]["inputs"])
+    found = model.ask("search", k=k, exclude=list(exclude), **inputs)
+    notes = []
+    if not found["candidate_ids"][0]:
+        notes.append("the model sees nothing that it knows in this content, so nothing is near it")
+    return _with_display(model, "content", found, notes)
+
+
+def _feature_inputs(side: str, features, own: Mapping[str, Feature], described: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = {}
+    for name, value in features.items():
+        given = feature_value(name, value, own)
+        is_list = "list_length" in described[f"{side}_{name}"]
+        inputs[f"{side}_{name}"] = given.split(",") if is_list and isinstance(given, str) else given
+    return inputs
+
+
+def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any:
+    """A feature's value as its signature takes it, read from a string where it is one.
+
+    Raises:
+        UsageError: no such feature, or not a value of its kind.
+    """
+    if name not in features:
+        raise UsageError(f"no feature is called {name!r}; there are {_listed(features)}")
+    kind = features[name].kind
+    if kind == "image":
+        return picture(value)
+    if not isinstance(value, str):
+        return value
+    try:
+        if kind == "number":
+            return float(value)
+        if kind == "vector":
+            return [float(entry) for entry in value.split(",")]
+    except ValueError:
+        wanted = "a number" if kind == "number" else "numbers between commas"
+        raise UsageError(f"feature {name}: expected {wanted}, got {value!r}") from None
+    return value
+
+
+def picture(value: str | Path | bytes) -> bytes:
+    """A picture's bytes as the graph decodes them.
+
+    Raises:
+        DataError: no such file, or not a whole picture.
+    """
+    try:
+        return usable_picture(value if isinstance(value, bytes) else Path(value).read_bytes())
+    except PictureError as error:
+        raise DataError(f"{'the picture' if isinstance(value, bytes) else value}: {error}") from None
+    except OSError as error:
+        raise DataError(f"{value}: the picture cannot be read: {error.strerror}") from None
+
+
+def _with_display(model: ExportedModel, source: str, found: Mapping[str, Any], notes: list[str]) -> Answer:
+    pairs = [
+        (id.decode(), float(score)) for id, score in zip(found["candidate_ids"], found["scores"], strict=True) if id
+    ]
+    shown = model.display_of([id for id, _ in pairs])
+    candidates = [Recommended(id, score, display) for (id, score), display in zip(pairs, shown, strict=True)]
+    return Answer(source, candidates, notes)
+
+
+def _listed(names) -> str:
+    return ", ".join(names) if names else "none"

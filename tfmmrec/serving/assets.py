@@ -1,0 +1,95 @@
+"""What stands beside the graph of an exported model, in `assets.extra/`: TensorFlow Serving leaves it alone.
+
+| file | what it holds |
+|---|---|
+| model.json | the code's version, the run's id and model, how many candidates |
+| schema.json | the dataset's schema |
+| signatures.json | each signature's inputs: dtype, shape, list length, whether required |
+| size.json | every array by name, with its bytes |
+| metrics.json | of the run, where it has been evaluated |
+| candidates.parquet | candidate_id and the display columns, in the order of the index |
+| tf_serving_warmup_requests | see `warmup` |
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from tfmmrec.data.entities import Entities
+from tfmmrec.data.images import is_binary
+from tfmmrec.runs import Run
+from tfmmrec.serving.paths import FORMAT, MODEL_FILE
+from tfmmrec.serving.signatures import ServedModel
+
+
+def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedModel) -> None:
+    """Writes `assets.extra/` of an exported model, warmup requests aside.
+
+    Args:
+        folder: the exported model's.
+        run: what was exported.
+        candidates: the index's, in its order.
+        served: what was saved.
+    """
+    extra = folder / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    config = run.config
+    about = {
+        "format": FORMAT,
+        "version": config.version,
+        "run_id": config.run_id,
+        "model": config.model,
+        "seed": config.options.get("seed", 0),
+        "num_candidates": len(candidates),
+        "dim": served.index.dim,
+    }
+    _write_json(folder / MODEL_FILE, about)
+    _write_json(extra / "signatures.json", served.description())
+    _write_json(extra / "size.json", sizes(served))
+    (extra / "schema.json").write_text(config.data_schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if (run.path / "metrics.json").exists():
+        shutil.copyfile(run.path / "metrics.json", extra / "metrics.json")
+    pq.write_table(display_table(candidates), extra / "candidates.parquet")
+
+
+def sizes(served: ServedModel) -> dict[str, Any]:
+    """The arrays under `variables/`: weights and index, each with shape, dtype and bytes, and the sum."""
+    groups = {"weights": dict(served.weights), "index": served.index.arrays()}
+    described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in groups.items()}
+    total = sum(entry["bytes"] for arrays in described.values() for entry in arrays.values())
+    return described | {"total_bytes": total}
+
+
+def display_table(candidates: Entities) -> pa.Table:
+    """`candidate_id` and the display columns as strings; lists joined by commas; pictures by their
+    paths, those given as bytes left out."""
+    columns = {"candidate_id": candidates.ids}
+    for name, column in candidates.display.items():
+        if name not in columns and not is_binary(column):
+            if _is_list(column.type):
+                column = pc.binary_join(column.cast(pa.list_(pa.string())), ", ")
+            columns[name] = column.cast(pa.large_string())
+    return pa.table(columns)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def _size(variable: tf.Variable) -> dict[str, Any]:
+    array = variable.numpy()
+    size = array.nbytes if variable.dtype != tf.string else int(np.sum([len(text) + 1 for text in array.flat]))
+    return {"shape": list(array.shape), "dtype": variable.dtype.name, "bytes": size}
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

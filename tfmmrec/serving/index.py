@@ -1,0 +1,75 @@
+"""From a dataset's candidates and their vectors to the index that a served model carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfmmrec.data.dataset import Dataset
+from tfmmrec.data.entities import Entities
+from tfmmrec.schema import Feature
+from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.filter_columns import MAX_FEATURES
+
+
+def candidate_index(dataset: Dataset, features: Mapping[str, Feature], vectors: np.ndarray) -> ExactIndex:
+    """The index of all candidates of a dataset.
+
+    Args:
+        dataset: their ids, their filter values, and how often train has each.
+        features: the candidates' features.
+        vectors: float32 `[num_candidates, dim]`.
+    """
+    codes, values = filter_codes(dataset.candidates, features)
+    return ExactIndex(dataset.candidates.ids.to_pylist(), vectors, dataset.train.counts(), codes, values)
+
+
+def filter_codes(entities: Entities, features: Mapping[str, Feature]) -> tuple[np.ndarray, list[str]]:
+    """The "feature=value" strings that candidates can be filtered by: categories first, then identifiers.
+
+    Of more than 29 such features the first 29 are taken, and of a row's values the first `max_values` of its feature.
+
+    Args:
+        entities: the candidates.
+        features: their features.
+
+    Returns:
+        Codes int32 `[num_candidates, width]`, -1 = none, whose first column is the first value of the first category
+        feature (-1 everywhere where there is no such feature); and the values that they are places in.
+    """
+    chosen = [name for kind in ("category", "identifier") for name, feature in features.items() if feature.kind == kind]
+    columns, values = [], []
+    for name in chosen[:MAX_FEATURES]:
+        codes, found = _codes(entities.features[name], features[name])
+        columns.append(np.where(codes >= 0, codes + len(values), -1))
+        values += [f"{name}={value}" for value in found]
+    if not chosen or features[chosen[0]].kind != "category":
+        columns.insert(0, np.full((len(entities), 1), -1, np.int32))
+    return np.concatenate(columns, axis=1).astype(np.int32), values
+
+
+def _codes(column: pa.Array, feature: Feature) -> tuple[np.ndarray, list[str]]:
+    """One feature's codes `[n, at least 1]`, packed to the left, and its different values."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if feature.separator is not None and not _is_list(column):
+        column = pc.split_pattern(column, feature.separator)
+    if _is_list(column):
+        owners, flat = pc.list_parent_indices(column), pc.list_flatten(column)
+    else:
+        owners, flat = pa.array(np.arange(len(column))), column
+    flat = pc.utf8_trim_whitespace(flat)
+    kept = pc.fill_null(pc.greater(pc.utf8_length(flat), 0), False)
+    owners, flat = owners.filter(kept).to_numpy(zero_copy_only=False), flat.filter(kept).dictionary_encode()
+    place = np.arange(owners.size) - np.searchsorted(owners, owners)  # among the row's own
+    inside = place < feature.max_values
+    width = int(place[inside].max()) + 1 if inside.any() else 1
+    codes = np.full((len(column), width), -1, np.int32)
+    codes[owners[inside], place[inside]] = flat.indices.to_numpy(zero_copy_only=False)[inside]
+    return codes, flat.dictionary.to_pylist()
+
+
+def _is_list(column: pa.Array) -> bool:
+    return pa.types.is_list(column.type) or pa.types.is_large_list(column.type)

@@ -1,0 +1,144 @@
+"""The signatures of an exported model.
+
+| signature | required | optional | out |
+|---|---|---|---|
+| serving_default, recommend | the query's key | other query inputs, filters | candidate_ids, scores, source |
+| recommend_examples | examples | | the same |
+| embed_query | the query's key | other query inputs | vectors |
+| embed_candidate | the candidate's key | other candidate inputs | vectors |
+| search | a feature | other features, filters | candidate_ids, scores |
+| similar | candidate_id | filters | candidate_ids, scores |
+| score | both keys | other inputs of both | scores |
+
+Query inputs are `query_id`, `history` and `query_<feature>`; candidate inputs `candidate_id` and
+`candidate_<feature>`; filters `exclude`, `allow`, `deny`, `k`, `min_score`, `cap`. Keys: `inputs.query_key`,
+`candidate_key` and `content_key`. Missing are "" for a string, NaN for a number, zeros for a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.schema import Schema
+from tfmmrec.search.exact import ExactIndex
+from tfmmrec.serving import inputs as names
+from tfmmrec.serving.example_parsing import parse_examples
+from tfmmrec.serving.inputs import Input, ListLengths
+from tfmmrec.serving.recommender import Recommender
+from tfmmrec.serving.signature_function import signature_function
+
+
+class ServedModel(tf.Module):
+    """What is saved: one tf.function for each signature, the index, and the weights that the signatures read.
+
+    The model itself is not part of it: Keras layers would be saved with functions of their own, and with what only
+    training needs. `weights` holds exactly the variables that a signature captures.
+
+    Args:
+        model: a retrieval model, built.
+        index: of its candidates.
+        schema: what the inputs mean.
+        statistics: what the model was built from.
+        lengths: of the list inputs.
+    """
+
+    def __init__(
+        self, model, index: ExactIndex, schema: Schema, statistics: Statistics, lengths: ListLengths | None = None
+    ):
+        super().__init__(name="served_model")
+        self.index = index
+        recommender = Recommender(model, index)
+        described = _signatures(recommender, schema, statistics, lengths or ListLengths())
+        self._described = _Untracked(described)
+        for name, (inputs, required, body) in described.items():
+            setattr(self, name, signature_function(name, inputs, required, body))
+        self.serving_default = self.recommend
+        captured = {id(v) for name in described for v in getattr(self, name).get_concrete_function().graph.variables}
+        self.weights = {name: v for name, v in _named_weights(model).items() if id(v) in captured}
+        # a TF-Hub encoder may capture more than variables, such as tables: they live in the object it was loaded as
+        parts = (*model.query_tower.submodules, *model.candidate_tower.submodules)
+        self.encoders = [part.resolved_object for part in parts if hasattr(part, "resolved_object")]
+
+    @property
+    def signatures_to_save(self) -> dict[str, Any]:
+        """What `tf.saved_model.save` takes as `signatures`."""
+        return {name: getattr(self, name) for name in ("serving_default", *self._described.value)}
+
+    def description(self) -> dict[str, dict[str, Any]]:
+        """Every signature's inputs for people and clients: dtype, shape without the batch, whether it is required."""
+        described = {
+            name: {
+                "inputs": {key: _describe(made, key in required) for key, made in inputs.items()},
+                "required": list(required),
+            }
+            for name, (inputs, required, _) in self._described.value.items()
+        }
+        return {"serving_default": described["recommend"]} | described
+
+    def inputs(self, signature: str) -> dict[str, Input]:
+        """The inputs of one signature."""
+        return dict(self._described.value["recommend" if signature == "serving_default" else signature][0])
+
+
+class _Untracked:
+    """Holds what the saved model shall not hold."""
+
+    def __init__(self, value: dict):
+        self.value = value
+
+
+def _signatures(recommender: Recommender, schema: Schema, statistics: Statistics, lengths: ListLengths) -> dict:
+    """Name -> inputs, required ones, body."""
+    query_tower, candidate_tower = recommender.model.query_tower, recommender.model.candidate_tower
+    query_features, candidate_features = schema.queries.features, schema.candidates.features
+    query = names.query_inputs(query_features, statistics.queries, query_tower, lengths)
+    candidate = names.candidate_inputs(candidate_features, statistics.candidates, candidate_tower)
+    filters = names.request_inputs(lengths)
+    query_key = names.query_key(query_tower, query_features)
+    candidate_key = names.candidate_key(candidate_tower, candidate_features)
+    examples = {"examples": names.make_input("examples", tf.string, "", "serialized tf.Example")}
+    own_id = {"candidate_id": candidate["candidate_id"]}
+
+    def recommend_examples(given: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return recommender.recommend(parse_examples(given["examples"], query | filters))
+
+    signatures = {
+        "recommend": (query | filters, [query_key], recommender.recommend),
+        "recommend_examples": (examples, ["examples"], recommend_examples),
+        "embed_query": (query, [query_key], recommender.embed_query),
+        "embed_candidate": (candidate, [candidate_key], recommender.embed_candidate),
+        "similar": (own_id | filters, ["candidate_id"], recommender.similar),
+        "score": (query | candidate, [query_key, candidate_key], recommender.score),
+    }
+    content = {key: made for key, made in candidate.items() if key != "candidate_id"}
+    if content:  # a catalogue of ids alone has nothing to be searched by
+        key = names.content_key(candidate_tower, candidate_features)
+        signatures["search"] = (content | filters, [key], recommender.search)
+    return signatures
+
+
+def _describe(made: Input, is_required: bool) -> dict[str, Any]:
+    shape = made.spec.shape.as_list()[1:]
+    described = {"dtype": made.spec.dtype.name, "shape": shape, "what": made.what, "required": is_required}
+    if made.spec.dtype == tf.string and shape:
+        described["list_length"] = shape[0]
+    return described
+
+
+def _named_weights(model) -> dict[str, tf.Variable]:
+    """Every variable of both towers by its path, such as candidate_tower/encoders/id/embeddings."""
+    named: dict[str, tf.Variable] = {}
+    waiting = [(side, getattr(model, side)) for side in ("query_tower", "candidate_tower")]
+    seen = set()
+    for path, parent in waiting:  # grows while it is walked, so that the shortest path is found first
+        for name, child in tf.train.TrackableView.children(parent).items():
+            if id(child) not in seen:
+                seen.add(id(child))
+                waiting.append((f"{path}/{name}", child))
+                if isinstance(child, tf.Variable):
+                    named[f"{path}/{name}"] = child
+    return named
