@@ -14,19 +14,16 @@ within a repeat.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from measuring import machine, parser, publish, spread, take_turns
 
-import tfmmrec
 from tfmmrec.data.dataset import Interactions
 from tfmmrec.evaluation import VectorsScorer, quick_metrics, vectors_scorer
 
@@ -37,19 +34,13 @@ QUERY_BATCH = 4096
 
 def main() -> None:
     """Runs the benchmark and prints what it found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--queries", type=int, default=8192)
-    parser.add_argument("--candidates", type=int, default=50_000)
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--seen", type=int, default=20, help="seen candidates of each query")
-    arguments = parser.parse_args()
-    found = measure(arguments)
-    print(json.dumps(found, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    options = parser(__doc__.splitlines()[0])
+    options.add_argument("--queries", type=int, default=8192)
+    options.add_argument("--candidates", type=int, default=50_000)
+    options.add_argument("--dim", type=int, default=64)
+    options.add_argument("--seen", type=int, default=20, help="seen candidates of each query")
+    arguments = options.parse_args()
+    publish(measure(arguments), arguments.json)
 
 
 def measure(arguments: argparse.Namespace) -> dict:
@@ -67,27 +58,26 @@ def measure(arguments: argparse.Namespace) -> dict:
     }
     for batch in CANDIDATE_BATCHES:
         ways[f"tfrs_{batch}"] = _factorized_top_k(queries, candidates, positives.indices, batch)
-    seconds, values = {name: [] for name in ways}, {}
-    for repeat in range(arguments.repeats + 1):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            values[name] = way()
-            if repeat:  # the first is for tracing
-                seconds[name].append(time.perf_counter() - start)
-        print(f"repeat {repeat} of {arguments.repeats}", file=sys.stderr)
+    values: dict[str, float | None] = {}
+
+    def timed(name: str) -> float:
+        start = time.perf_counter()
+        values[name] = ways[name]()
+        return time.perf_counter() - start
+
+    times = take_turns({name: partial(timed, name) for name in ways}, arguments.repeats)
     _check_agreement(values, arguments)
-    times = {name: np.array(measured) for name, measured in seconds.items()}
     tuned = min((f"tfrs_{batch}" for batch in CANDIDATE_BATCHES), key=lambda name: np.median(times[name]))
     return {
-        "ratio_evaluation": _spread(times["tfrs_4096"] / times["ours"]),
-        "ratio_evaluation_tutorials": _spread(times["tfrs_128"] / times["ours"]),
-        "ratio_evaluation_tuned": _spread(times[tuned] / times["ours"]) | {"tfrs": tuned},
+        "ratio_evaluation": spread(times["tfrs_4096"] / times["ours"]),
+        "ratio_evaluation_tutorials": spread(times["tfrs_128"] / times["ours"]),
+        "ratio_evaluation_tuned": spread(times[tuned] / times["ours"]) | {"tfrs": tuned},
         "over_product": {
-            name: _spread(measured / times["product"]) for name, measured in times.items() if name != "product"
+            name: spread(measured / times["product"]) for name, measured in times.items() if name != "product"
         },
-        "seconds": {name: _spread(measured) for name, measured in times.items()},
+        "seconds": {name: spread(measured) for name, measured in times.items()},
         "hit_rate": {name: value for name, value in values.items() if value is not None},
-        "machine": _machine(),
+        "machine": machine(),
         "seed": arguments.seed,
         "sizes": {name: getattr(arguments, name) for name in ("queries", "candidates", "dim", "seen", "repeats")},
     }
@@ -155,31 +145,6 @@ def _check_agreement(values: dict[str, float | None], arguments: argparse.Namesp
     for name, value in values.items():
         if value is not None and abs(value - values["ours"]) > slack:
             raise SystemExit(f"{name} found a hit rate of {value}, ours {values['ours']}: they do not measure the same")
-
-
-def _spread(values: np.ndarray) -> dict[str, float]:
-    return {
-        "median": round(float(np.median(values)), 4),
-        "low": round(float(values.min()), 4),
-        "high": round(float(values.max()), 4),
-    }
-
-
-def _machine() -> dict[str, str | int]:
-    import tensorflow as tf
-
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
-    return {
-        "processor": ", ".join(sorted(names)) or platform.processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "tfmmrec": tfmmrec.__version__,
-        "gpus": len(tf.config.list_physical_devices("GPU")),
-    }
 
 
 if __name__ == "__main__":

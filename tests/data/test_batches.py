@@ -190,6 +190,19 @@ def test_capacity_for_different_candidates():
     assert unique_capacity(np.ones(5, int), 5) == 5  # the whole log
 
 
+def test_rows_whose_candidate_finds_no_place_weigh_nothing():
+    log = make_log()
+    stream, small = interaction_batches(log), interaction_batches(log)
+    small.unique_size = 3  # as in the rare batch with more different candidates than there is room for
+    for step in range(stream.steps_per_epoch):
+        whole, batch = stream.batch(step), small.batch(step)
+        candidates = whole["candidate_rows"][whole["positive"]]
+        placed = np.isin(candidates, batch["candidate_rows"])
+        assert 0 < placed.sum() < placed.size
+        np.testing.assert_array_equal(batch["weight"], np.where(placed, whole["weight"], 0))
+        np.testing.assert_array_equal(batch["candidate_rows"][batch["positive"]][placed], candidates[placed])
+
+
 def test_what_cannot_be_batched_is_refused():
     empty = Interactions(np.zeros(4, np.int64), np.zeros(0, np.int32), {}, 3)
     with pytest.raises(UsageError, match="there is nothing to train on: no query has an interaction in train"):

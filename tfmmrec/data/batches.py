@@ -6,6 +6,7 @@ preprocessed tables it gathers from, and goes on from any step: a resumed run se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -76,12 +77,35 @@ class BatchStream:
         return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
+def unique_capacity(counts: np.ndarray, batch_size: int) -> int:
+    """A number of different candidates that hardly any batch exceeds: six standard deviations above the mean.
+
+    A batch is a random part of the rows, of fixed size. Were each row in it by a coin of its own, with chance f, a
+    candidate with c rows would be missing with chance q = (1 − f)^c; given the size, what the size explains of the
+    variance goes off (Holst 1979, "A unified approach to limit theorems for urn models").
+
+    Args:
+        counts: int `[num_candidates]`, rows of each candidate.
+        batch_size: rows of a batch, not more than there are.
+    """
+    counts = counts[counts > 0].astype(np.float64)
+    share = batch_size / counts.sum()
+    missing = (1.0 - share) ** counts
+    variance = float(missing @ (1.0 - missing))
+    if share < 1.0:
+        variance -= share * float(counts @ missing) ** 2 / (counts.sum() * (1.0 - share))
+    bound = counts.size - missing.sum() + 6.0 * math.sqrt(max(variance, 0.0))
+    return min(batch_size, counts.size, -(-math.ceil(bound) // 64) * 64)  # products like round sizes
+
+
 class InteractionBatches(BatchStream):
     """One row per interaction.
 
     A batch holds `query` (feature -> tensors `[batch, ...]`), `candidate` (the batch's different candidates, padded to
     the static size `[unique, ...]`), `candidate_rows` int32 `[unique]` (-1 = padding), `positive` int32 `[batch]`
-    (each row's place among them) and `weight` float32 `[batch]`.
+    (each row's place among them) and `weight` float32 `[batch]`. The static size is no larger than different
+    candidates need, see `unique_capacity`; in a rare batch that needs more, the rows of those that find no
+    place weigh nothing.
 
     Args:
         interactions: the rows.
@@ -117,30 +141,33 @@ class InteractionBatches(BatchStream):
         self.candidate_tables = candidate_tables
         self.history_length = history_length
         self.timed = "timestamp" in interactions.columns
+        self.group_size = self.batch_size // num_groups
+        self.unique_size = unique_capacity(interactions.counts(), self.group_size)
 
     def batch(self, step: int) -> dict:
         places, random = self._places(step)
         queries = np.searchsorted(self.interactions.indptr, places, side="right") - 1
         candidates = self.interactions.indices[places]
-        group_size = self.batch_size // self.num_groups
-        unique_size = min(group_size, self.interactions.num_candidates)
-        unique = np.full((self.num_groups, unique_size), -1, np.int32)
+        weight = self.interactions.columns.get("weight")
+        weight = np.ones(places.size, np.float32) if weight is None else np.asarray(weight[places], np.float32)
+        unique = np.full((self.num_groups, self.unique_size), -1, np.int32)
         positive = np.empty(self.batch_size, np.int32)
         for group in range(self.num_groups):
-            rows = slice(group * group_size, (group + 1) * group_size)
+            rows = slice(group * self.group_size, (group + 1) * self.group_size)
             found, positive[rows] = np.unique(candidates[rows], return_inverse=True)
-            unique[group, : found.size] = found
+            unique[group, : found.size] = found[: self.unique_size]
+        weight[positive >= self.unique_size] = 0.0
+        positive[positive >= self.unique_size] = 0
         unique = unique.reshape(-1)
         query = gather(self.query_tables, queries)
         if self.history_length:
             query["history"] = {"rows": self._histories(places, queries, candidates, random)}
-        weight = self.interactions.columns.get("weight")
         return {
             "query": query,
             "candidate": gather(self.candidate_tables, unique),
             "candidate_rows": unique,
             "positive": positive,
-            "weight": np.ones(places.size, np.float32) if weight is None else np.asarray(weight[places], np.float32),
+            "weight": weight,
         }
 
     def _histories(self, places, queries, candidates, random) -> np.ndarray:
