@@ -25,9 +25,9 @@ def cells(table, label):
 
 def test_tiles_compare_to_the_best_baseline():
     made = tiles(METRICS, [("all", "ndcg@20"), ("cold", "ndcg@20"), ("all", "recall@20")])
-    assert "+25.0% on EASE (0.200)" in made
+    assert "25.0% above EASE (0.200)" in made
     assert "3.0 × EASE (0.100)" in made
-    assert "−16.7% on EASE (0.600)" in made
+    assert "16.7% below EASE (0.600)" in made
     assert "50% of the best possible" in made
 
 

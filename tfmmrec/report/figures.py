@@ -44,17 +44,17 @@ _SETTINGS = {
 }
 
 
-def plot(draw: Callable[[Axes], None], title: str, description: str, height: float = 2.7) -> Markup:
+def plot(draw: Callable[[Axes], None], title: str, description: str, height: float = 2.5) -> Markup:
     """One plot as a `<figure>`.
 
     Args:
         draw: draws into the axes; takes its colours from this module.
         title: the caption.
         description: what the plot shows, in words, for those who do not see it.
-        height: in inches, at a width of 4.2.
+        height: in inches, at a width of 3.8.
     """
     with matplotlib.rc_context(_SETTINGS | {"svg.hashsalt": title}):  # ids that no other plot of the page has
-        figure = Figure(figsize=(4.2, height), layout="constrained")
+        figure = Figure(figsize=(3.8, height), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.subplots()
         axes.patch.set_visible(False)

@@ -121,7 +121,7 @@ def _against_baselines(metrics: Metrics, name: str, metric: str) -> str | None:
     if value <= 0:
         return f"{model_label(label)} {value:.3f}"
     ratio = metrics[name][metric] / value
-    change = f"{ratio:.1f} ×" if ratio >= 2 else f"{ratio - 1:+.1%} on".replace("-", "−")
+    change = f"{abs(ratio - 1):.1%} {'above' if ratio >= 1 else 'below'}" if ratio < 2 else f"{ratio:.1f} ×"
     return f"{change} {model_label(label)} ({value:.3f})"
 
 

@@ -35,7 +35,7 @@ section { margin-top: clamp(2.75rem, 6vw, 4.5rem); }
 .facts, footer { color: var(--muted); font-size: 0.88rem; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.9rem; margin-top: 1.6rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 0.9rem; margin-top: 1.6rem; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1rem 1.15rem; }
 .tile .label { font-size: 0.88rem; color: var(--muted); }
 .tile .number { font-size: 2.3rem; font-weight: 650; line-height: 1.15; letter-spacing: -0.03em; }
@@ -75,7 +75,7 @@ summary span { color: var(--muted); font-weight: 400; font-size: 0.88rem; margin
 .plots { margin-top: 1.2rem; align-items: start; }
 figure { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1rem 1.1rem; }
 figcaption { font-weight: 600; font-size: 0.93rem; margin-bottom: 0.5rem; }
-figure svg { display: block; width: 100%; max-width: 31rem; height: auto; stroke-linejoin: round; }
+figure svg { display: block; width: 100%; max-width: 28rem; height: auto; stroke-linejoin: round; }
 figure svg text { font-family: inherit; }
 
 .examples { display: grid; gap: 0.9rem; margin-top: 1.2rem; }
@@ -106,8 +106,12 @@ article h3 { margin: 0; overflow-wrap: anywhere; }
 .bare .mark { border: 1px solid currentColor; padding: 0.15rem 0.4rem; margin-bottom: 0.15rem; }
 @media (max-width: 46rem) {
   .strip:not(.bare) { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-  article { padding: 0.9rem; }
-  th, td { padding-inline: 0.65rem; }
+  .strip { gap: 0.55rem; }
+  .strip li { font-size: 0.74rem; }
+  article, figure, .tile { padding: 0.8rem 0.9rem; }
+  table { font-size: 0.86rem; }
+  th, td { padding-inline: 0.55rem; }
+  tbody th, .group { white-space: normal; }
 }
 @media print {
   body { background: none; font-size: 11px; }
