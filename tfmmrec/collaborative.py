@@ -98,8 +98,11 @@ def fit_encoder(
         return []
     schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
     optimizer = tf.keras.optimizers.AdamW(schedule, weight_decay=1e-2)
-    to_factors = tf.keras.layers.Dense(factors.shape[1], use_bias=False)
-    to_categories = tf.keras.layers.Dense(categories.shape[1]) if categories.size else None
+    scales_loss = encoder.compute_dtype == "float16"
+    if scales_loss:
+        optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+    to_factors = tf.keras.layers.Dense(factors.shape[1], use_bias=False, dtype="float32")
+    to_categories = tf.keras.layers.Dense(categories.shape[1], dtype="float32") if categories.size else None
 
     @tf.function(reduce_retracing=True)
     def step(batch, factor_targets, category_targets):
@@ -110,9 +113,13 @@ def fit_encoder(
             if to_categories is not None:
                 logits = to_categories(vector)
                 loss += tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(category_targets, logits))
+            scaled = optimizer.get_scaled_loss(loss) if scales_loss else loss
         heads = to_factors.trainable_variables + (to_categories.trainable_variables if to_categories else [])
         variables = encoder.trainable_variables + heads
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        gradients = tape.gradient(scaled, variables)
+        if scales_loss:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
     random = np.random.default_rng(seed)

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.data.statistics import FeatureStatistics
+from tfmmrec.encoders import (
+    CategoryEncoder,
+    IdentifierEncoder,
+    ImageEncoder,
+    NumberEncoder,
+    PrecomputedEncoder,
+    TextEncoder,
+)
+from tfmmrec.models.parts import feature_encoder, feature_encoders
+from tfmmrec.schema import Feature
+
+WORDS = FeatureStatistics(vocabulary=["red", "hat"], idf=[1.0, 2.0], max_length=9)
+CASES = [
+    (Feature(kind="identifier"), FeatureStatistics(vocabulary=["a"]), IdentifierEncoder),
+    (Feature(kind="category"), FeatureStatistics(vocabulary=["a"]), CategoryEncoder),
+    (Feature(kind="number"), FeatureStatistics(edges=[0.0, 1.0]), NumberEncoder),
+    (Feature(kind="text"), WORDS, TextEncoder),
+    (Feature(kind="image"), FeatureStatistics(), ImageEncoder),
+    (Feature(kind="vector"), FeatureStatistics(dim=5), PrecomputedEncoder),
+]
+
+
+@pytest.mark.parametrize(("feature", "statistics", "kind"), CASES, ids=lambda case: getattr(case, "kind", ""))
+def test_each_kind_has_its_encoder(feature, statistics, kind):
+    encoder = feature_encoder("thing", feature, statistics, dim=4, image_size=16)
+    assert type(encoder) is kind and encoder.name == "thing"
+
+
+def test_every_kind_of_the_schema_is_here():
+    kinds = Feature.model_fields["kind"].annotation.__args__
+    assert {feature.kind for feature, _, _ in CASES} == set(kinds)
+
+
+def test_a_text_is_read_up_to_its_usual_length_or_the_cap():
+    feature = Feature(kind="text")
+    encoder = feature_encoder("title", feature, WORDS, dim=4)
+    assert (encoder.max_words, encoder.vocabulary, encoder.idf, encoder.dim) == (9, ["red", "hat"], [1.0, 2.0], 4)
+    assert feature_encoder("title", feature, WORDS, dim=4, max_words=5).max_words == 5
+
+
+def test_categories_in_a_string_have_room_for_the_longest_row():
+    statistics = FeatureStatistics(vocabulary=["a", "b"], max_length=3)
+    encoder = feature_encoder("tags", Feature(kind="category", separator="|"), statistics, dim=2)
+    assert (encoder.separator, encoder.max_values, encoder.is_list) == ("|", 3, False)
+    assert encoder.preprocess(tf.constant(["a|b"]))["codes"].numpy().tolist() == [[0, 1, -1]]
+
+
+def test_lists_have_the_width_of_the_schema_which_the_tables_have_too():
+    statistics = FeatureStatistics(vocabulary=["a"], max_length=3, is_list=True)
+    encoder = feature_encoder("tags", Feature(kind="category", max_values=7), statistics, dim=2)
+    assert encoder.raw_spec() == tf.TensorSpec([None, 7], tf.string)
+
+
+def test_pictures():
+    encoder = feature_encoder(
+        "photo", Feature(kind="image"), FeatureStatistics(), 4, image_mode="finetuned", image_size=32
+    )
+    assert (encoder.height, encoder.width, encoder.mode, encoder.dim) == (32, 32, "finetuned", 4)
+    assert feature_encoder("photo", Feature(kind="image"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_a_vector_keeps_its_own_size():
+    assert feature_encoder("look", Feature(kind="vector"), FeatureStatistics(dim=5), dim=4).dim == 5
+
+
+def test_a_number_takes_the_edges():
+    edges = np.linspace(0.0, 3.0, 4).tolist()
+    encoder = feature_encoder("price", Feature(kind="number"), FeatureStatistics(edges=edges), dim=4)
+    assert (encoder.edges, encoder.dim) == (edges, 4)
+
+
+def test_the_encoders_of_a_side_by_name():
+    features = {"title": Feature(kind="text"), "price": Feature(kind="number")}
+    statistics = {"title": WORDS, "price": FeatureStatistics(edges=[0.0, 1.0])}
+    encoders = feature_encoders(features, statistics, 6, max_words=2)
+    assert {name: (encoder.name, encoder.dim) for name, encoder in encoders.items()} == {
+        "title": ("title", 6),
+        "price": ("price", 6),
+    }
+    assert encoders["title"].max_words == 2
+    assert feature_encoders({}, {}, 6) == {}

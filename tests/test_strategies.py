@@ -1,0 +1,59 @@
+import pytest
+import tensorflow as tf
+
+from tfmmrec.strategies import make_strategy
+from tfmmrec.types import UsageError
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """`gpus(n)`: makes it look as if there were n GPUs; a mirrored strategy is not really built over them."""
+    built = []
+
+    def pretend(number):
+        devices = [tf.config.LogicalDevice(f"/device:GPU:{index}", "GPU") for index in range(number)]
+        real = tf.config.list_logical_devices
+        monkeypatch.setattr(
+            tf.config, "list_logical_devices", lambda kind=None: devices if kind == "GPU" else real(kind)
+        )
+        monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices=None: built.append(devices) or "mirrored")
+        return built
+
+    return pretend
+
+
+def test_cpu_is_one_device():
+    strategy = make_strategy("cpu")
+    assert strategy.num_replicas_in_sync == 1
+    assert strategy.extended.worker_devices[0].endswith("CPU:0")
+
+
+def test_mirrored_takes_all_logical_cpus_without_gpus(replicas):
+    strategy = make_strategy("mirrored")
+    assert strategy.num_replicas_in_sync == 4
+    assert [device[-5:] for device in strategy.extended.worker_devices] == ["CPU:0", "CPU:1", "CPU:2", "CPU:3"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_auto_is_the_default_device_without_two_gpus(gpus, number):
+    built = gpus(number)
+    assert make_strategy("auto") is tf.distribute.get_strategy()
+    assert make_strategy() is tf.distribute.get_strategy()
+    assert built == []
+
+
+def test_with_two_gpus_auto_is_mirrored(gpus):
+    built = gpus(2)
+    assert make_strategy("auto") == "mirrored" and built == [None]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_mirrored_takes_the_gpus_where_there_are_some(gpus, number):
+    built = gpus(number)
+    make_strategy("mirrored")
+    assert built == [[f"/device:GPU:{index}" for index in range(number)]]
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(UsageError, match="strategy must be auto, cpu or mirrored, got 'tpu'"):
+        make_strategy("tpu")
