@@ -1,0 +1,87 @@
+"""`--set key=value`: hyperparameters of a model and options of its training, by one flag."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tfmmrec.types import UsageError
+
+if TYPE_CHECKING:
+    from tfmmrec.training import TrainingOptions
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """`["dim=64", "hidden_dims=[128, 64]"]` as a mapping; values are read as YAML.
+
+    Raises:
+        UsageError: a text without `=`, a key that stands there twice, or a value that is not YAML.
+    """
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        key = key.strip()
+        if not sign or not key:
+            raise UsageError(f"--set {text}: expected key=value, such as --set dim=64")
+        if key in settings:
+            raise UsageError(f"--set {key} is given twice; leave one out")
+        try:
+            settings[key] = yaml.load(value, _Loader)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {text}: the value cannot be read: {error}") from None
+    return settings
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-3 as a string; a number is what a person means."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def divide_settings(
+    model: str, settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[dict[str, Any], TrainingOptions]:
+    """Which settings are the model's own, and the options of its training.
+
+    Args:
+        model: a name of the zoo.
+        settings: from `--set`.
+        options: training options with a flag of their own; None where the flag was not given.
+
+    Returns:
+        The model's hyperparameters, and the training's options: the zoo's for this model, changed by both.
+
+    Raises:
+        UsageError: an unknown model or key, or an option that is given by both.
+    """
+    from tfmmrec.training import TrainingOptions
+    from tfmmrec.zoo import ZOO
+
+    if model not in ZOO:
+        raise UsageError(f"--model must be one of {', '.join(ZOO)}, got {model!r}")
+    build, known_options = ZOO[model].build, list(TrainingOptions.model_fields)
+    fixed = getattr(build, "keywords", {})  # what this entry of the zoo is made by
+    parameters = inspect.signature(build).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in fixed]
+    given = {name: value for name, value in options.items() if value is not None}
+    for key in settings:
+        if key in given:
+            raise UsageError(f"{key} is given by --set and by its own flag; leave one out")
+        if key not in known and key not in known_options:
+            near = difflib.get_close_matches(key, [*known, *known_options], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"--set {key}: {model} has no such setting; {hint}It has {', '.join(known)}; "
+                f"its training {', '.join(known_options)}"
+            )
+    own = {key: value for key, value in settings.items() if key not in known_options}
+    chosen = {key: value for key, value in settings.items() if key in known_options}
+    return own, TrainingOptions(**(ZOO[model].training | chosen | given))

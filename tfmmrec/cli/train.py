@@ -1,0 +1,87 @@
+"""`tfmmrec train`: a dataset into the folder of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfmmrec.cli.output import Json, console
+from tfmmrec.cli.settings import divide_settings, parse_settings
+from tfmmrec.types import UsageError
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="The dataset's folder.", show_default=False)],
+    run: Annotated[
+        Path, typer.Option(help="The run's folder; new, or with --resume begun before.", show_default=False)
+    ],
+    model: Annotated[str, typer.Option(help="A model of `tfmmrec zoo models`.")] = "two_tower",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model or its training; repeat for more."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Another yaml than the folder's dataset.yaml.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default=False)] = None,
+    strategy: Annotated[str | None, typer.Option(help="auto, cpu, or mirrored (all GPUs).", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, batches and dropout.", show_default=False)] = None,
+    mixed_precision: Annotated[str | None, typer.Option(help="none, float16 or bfloat16.", show_default=False)] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same numbers to the last digit in every run; slower.")
+    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs to RUN/tensorboard.")] = False,
+    no_refit: Annotated[
+        bool, typer.Option("--no-refit", help="Keep the best epoch's weights; do not train on the validation part.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training stood.")] = False,
+    json: Json = False,
+) -> dict[str, Any]:
+    """Train a model: the epoch is chosen on validation data, then it is trained again on all of train.
+
+    Stopped at any moment, the same command with --resume goes on from the last checkpoint.
+    """
+    from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.runs import read_config
+    from tfmmrec.training import train as fit
+
+    flags = {
+        "epochs": epochs,
+        "strategy": strategy,
+        "seed": seed,
+        "mixed_precision": mixed_precision,
+        "deterministic": deterministic or None,
+        "tensorboard": tensorboard or None,
+        "refit": False if no_refit else None,
+    }
+    own, options = divide_settings(model, parse_settings(set_ or []), flags)
+    named = None if config is None else str(config.resolve() if config.exists() else config)
+    if resume:
+        _check_same(read_config(run), model, own, options)
+    found = load_dataset(dataset, named)
+    for issue in found.issues:
+        console(stderr=True).print(f"Note: {issue}", markup=False, soft_wrap=True)
+    finished = fit(found, run, model, own, options, resume=resume, dataset_config=named)
+    validation = {name.removeprefix("val_"): value for name, value in finished.config.validation.items()}
+    answer = {"run": str(run), "model": model, "num_epochs": finished.config.num_epochs, "validation": validation}
+    shown = ", ".join(f"{name} {validation[name]:.4f}" for name in ("recall@20", "ndcg@20") if name in validation)
+    out = console()
+    out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
+    out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
+    return answer
+
+
+def _check_same(begun, model: str, own: dict[str, Any], options) -> None:
+    """Refuses to go on with other settings than the run was begun with."""
+    if begun.model != model:
+        raise UsageError(f"--resume: the run was begun with --model {begun.model}, not {model}; pass the same")
+    wanted = own | options.model_dump()
+    was = begun.hyperparameters | begun.options
+    for key, value in wanted.items():
+        if key not in was or was[key] != value:
+            shown = f"{key}={was[key]!r}" if key in was else f"without {key}"
+            raise UsageError(f"--resume: the run was begun with {shown}, not {key}={value!r}; pass the same settings")
+    if missing := set(begun.hyperparameters) - set(own):
+        raise UsageError(f"--resume: the run was begun with --set {sorted(missing)[0]}=...; pass the same settings")
