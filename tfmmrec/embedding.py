@@ -166,6 +166,9 @@ class Embedder:
         self._embed_candidates = tf.function(
             lambda inputs: tf.cast(model.embed_candidates(inputs, training=False), tf.float32), reduce_retracing=True
         )
+        self._embed_history = tf.function(
+            lambda inputs: tf.cast(model.embed_history(inputs, training=False), tf.float32), reduce_retracing=True
+        )
         self._embed_queries = tf.function(
             lambda inputs, table: tf.cast(model.embed_queries(inputs, table, training=False), tf.float32),
             reduce_retracing=True,
@@ -173,10 +176,19 @@ class Embedder:
 
     def candidates(self, batch_size: int = 4096) -> np.ndarray:
         """All candidates' vectors, float32 `[num_candidates, dim]`, each embedded once."""
+        return self._over_candidates(self._embed_candidates, batch_size)
+
+    def history_vectors(self, batch_size: int = 4096) -> np.ndarray | None:
+        """What histories pool, float32 `[num_candidates, history_dim]`; None where that is the candidates' vectors."""
+        if not self.history_length or getattr(self.model, "history_tower", None) is None:
+            return None
+        return self._over_candidates(self._embed_history, batch_size)
+
+    def _over_candidates(self, embed, batch_size: int) -> np.ndarray:
         parts = []
         for start in range(0, self.num_candidates, batch_size):
             rows = np.arange(start, min(start + batch_size, self.num_candidates))
-            parts.append(self._embed_candidates(gather(self.candidate_tables, rows)).numpy())
+            parts.append(embed(gather(self.candidate_tables, rows)).numpy())
         return np.concatenate(parts)
 
     def queries(
@@ -190,11 +202,13 @@ class Embedder:
 
         Args:
             rows: which queries, int `[n]`.
-            candidate_vectors: `[num_candidates, dim]`, what histories point to.
+            candidate_vectors: `[num_candidates, dim]`, from `candidates`; what histories pool, unless the model has a
+                tower of its own for that.
             history: where the histories come from (train), None for empty ones.
             batch_size: queries at a time.
         """
-        table = tf.constant(candidate_vectors)
+        pooled = self.history_vectors()
+        table = tf.constant(candidate_vectors if pooled is None else pooled)
         parts = []
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]

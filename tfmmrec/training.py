@@ -9,73 +9,28 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel, ConfigDict, Field
 
 import tfmmrec
 from tfmmrec.callbacks.keeper import Keeper
 from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.validation import Validation
-from tfmmrec.collaborative import category_targets, collaborative_factors, fit_encoder
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
 from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
-from tfmmrec.embedding import Embedder, Progress, preprocess_entities
-from tfmmrec.runs import Run, RunConfig, load_run, read_config, read_state, save_arrays, write_config, write_text
+from tfmmrec.embedding import Embedder, Progress
+from tfmmrec.preparation import prepare
+from tfmmrec.runs import Run, RunConfig, load_run, read_config, read_state, write_config, write_text
 from tfmmrec.strategies import make_strategy
+from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import DataError, UsageError
 from tfmmrec.zoo import ZOO
 
-
-class TrainingOptions(BaseModel):
-    """How a model is trained; the model's own hyperparameters are apart.
-
-    Attributes:
-        epochs: at most so many; fewer when the validation metric no longer rises.
-        batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
-        learning_rate: of AdamW (Loshchilov & Hutter 2019).
-        weight_decay: of AdamW, decoupled; not on biases and norms.
-        clip_norm: gradients are scaled down to this global norm; None for no clipping.
-        seed: of weights, batches, histories, dropout.
-        strategy: auto, cpu or mirrored.
-        mixed_precision: none, float16 or bfloat16.
-        patience: validations without a new best before the fit stops.
-        monitor: the validation metric.
-        validate_every: epochs between validations.
-        validation_share: of each query's interactions, held out where the dataset has no validation part.
-        refit: train again on all of train for the chosen number of epochs.
-        deterministic: the same numbers to the last digit in every run, at some cost in speed.
-        image_steps: steps of the small image network's own training.
-        refresh_steps: steps between two refreshes of the history table (sampled softmax).
-        save_seconds: at least so many seconds between two checkpoints.
-        tensorboard: write TensorBoard logs to RUN/tensorboard.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    epochs: int = Field(default=100, ge=1)
-    batch_size: int = Field(default=512, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    clip_norm: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
-    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
-    mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
-    patience: int = Field(default=5, ge=1)
-    monitor: str = "val_ndcg@20"
-    validate_every: int = Field(default=1, ge=1)
-    validation_share: float = Field(default=0.1, gt=0, lt=1)
-    refit: bool = True
-    deterministic: bool = False
-    image_steps: int = Field(default=600, ge=0)
-    refresh_steps: int = Field(default=200, ge=1)
-    save_seconds: float = Field(default=10.0, ge=0)
-    tensorboard: bool = False
+__all__ = ["TrainingOptions", "train"]
 
 
 def train(
@@ -110,13 +65,14 @@ def train(
         DataError: nothing to train on; on resume, the dataset is another one.
     """
     run = Path(run)
-    if resume:
+    if resume and (run / "config.json").exists():  # else it was stopped before it had begun
         config = read_config(run)
         if config.finished:
             return load_run(run)
         if config.dataset_fingerprint != dataset.fingerprint:
             raise DataError(f"{run}: was begun on other data than {dataset.root}; resume with the dataset it names")
     else:
+        resume = False
         config = _new_config(dataset, run, model, hyperparameters, options, dataset_config)
     return _Training(dataset, run, config, callbacks, progress, resume).execute()
 
@@ -176,8 +132,7 @@ class _Training:
         self.strategy = make_strategy(self.options.strategy)
         state = read_state(self.run)
         fit_part, valid = self._validation_split()
-        model = self._build()
-        self._prepare_tables(model, fit_part)
+        self.prepared = prepare(self._build(), self.dataset, self.config, fit_part, self.run, self._show)
         if state.get("phase") != "refit":
             keeper, model = self._fit("select", fit_part, valid, self.options.epochs)
             best = keeper.best_epoch
@@ -188,12 +143,14 @@ class _Training:
                 "validation": {name: value for name, value in row.items() if name.startswith("val_")},
                 "rows": keeper.rows,
             }
-            if not self._refits:
-                tf.train.Checkpoint(model=model).read(str(self.run / "checkpoints" / "select" / "best"))
             write_text(self.run / "state.json", json.dumps(state))
         if self._refits:
             keeper, model = self._fit("refit", self.dataset.train, None, state["epochs"])
             state["refit_rows"] = keeper.rows
+        else:
+            model = self._build()
+            best = tf.train.Checkpoint(model=model).read(str(self.run / "checkpoints" / "select" / "best"))
+            best.assert_existing_objects_matched().expect_partial()
         return self._finish(model, state)
 
     @property
@@ -217,57 +174,6 @@ class _Training:
             model.candidate_tower.encoders[name].trainable = False
         return model
 
-    def _prepare_tables(self, model: tf.keras.Model, fit_part: Interactions) -> None:
-        """Preprocesses both sides once; trains the small image network and runs it over the catalogue."""
-        schema, show = self.config.data_schema, self._show
-        tower = model.candidate_tower
-        self.query_tables = preprocess_entities(
-            model.query_tower, self.dataset.queries, schema.queries.features, progress=show
-        )
-        self.candidate_tables = dict(
-            preprocess_entities(
-                tower,
-                self.dataset.candidates,
-                schema.candidates.features,
-                only=tuple(set(tower.encoders) - set(tower.cached_features)),
-                progress=show,
-            )
-        )
-        self.encoder_weights: dict[str, list[np.ndarray]] = {}
-        for name in tower.cached_features:
-            self.candidate_tables[name], self.encoder_weights[name] = self._cached(tower, name, fit_part)
-
-    def _cached(self, tower, name: str, fit_part: Interactions) -> tuple[dict, list[np.ndarray]]:
-        path = self.run / "encoders" / f"{name}.npz"
-        encoder = tower.encoders[name]
-        if path.exists():
-            with np.load(path) as kept:
-                weights = [kept[f"weight_{i}"] for i in range(len(encoder.get_weights()))]
-                return {"vector": kept["vector"], "present": kept["present"]}, weights
-        features = self.config.data_schema.candidates.features
-        if hasattr(encoder, "filters"):  # a network of our own: it has to learn before it can be cached
-            pixels = preprocess_entities(tower, self.dataset.candidates, features, only=(name,), progress=self._show)
-            encoder.trainable = True
-            fit_encoder(
-                encoder,
-                pixels[name],
-                pixels[name]["has_pixels"],
-                collaborative_factors(fit_part, 32, self.options.seed),
-                category_targets(self.candidate_tables),
-                num_steps=self.options.image_steps,
-                seed=self.options.seed,
-                progress=self._show,
-            )
-            encoder.trainable = False
-            arrays = _encode(encoder, pixels[name])
-        else:
-            arrays = preprocess_entities(
-                tower, self.dataset.candidates, features, cached=(name,), only=(name,), progress=self._show
-            )[name]
-        weights = encoder.get_weights()
-        save_arrays(path, arrays | {f"weight_{i}": value for i, value in enumerate(weights)})
-        return arrays, weights
-
     @property
     def _show(self) -> Progress | None:
         if not self.progress:
@@ -281,16 +187,21 @@ class _Training:
         options = self.options
         with self.strategy.scope():
             model = self._build()
-            for name, weights in self.encoder_weights.items():
+            for name, weights in self.prepared.encoder_weights.items():
                 model.candidate_tower.encoders[name].set_weights(weights)
             model.compile(optimizer=self._optimizer(model))
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:
-            model.set_catalogue(self.candidate_tables)
+            model.set_catalogue(self.prepared.candidate_tables)
         history_length = _history_length(model)
         stream = self._stream(model, interactions, history_length)
         embedder = Embedder(
-            model, self.query_tables, self.candidate_tables, model.num_candidates, history_length, options.seed
+            model,
+            self.prepared.query_tables,
+            self.prepared.candidate_tables,
+            model.num_candidates,
+            history_length,
+            options.seed,
         )
         monitor = options.monitor if valid is not None else None
         keeper = Keeper(
@@ -327,9 +238,9 @@ class _Training:
 
     def _optimizer(self, model) -> tf.keras.optimizers.Optimizer:
         options = self.options
-        optimizer = tf.keras.optimizers.AdamW(
+        optimizer = tf.keras.optimizers.Adam(
             options.learning_rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
-        )
+        )  # with a weight decay it is AdamW
         if options.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
@@ -337,11 +248,13 @@ class _Training:
     def _stream(self, model, interactions: Interactions, history_length: int) -> BatchStream:
         options = self.options
         if model.loss_name == "multinomial":
-            return QueryBatches(interactions, self.query_tables, options.batch_size, history_length, seed=options.seed)
-        tables: Tables = {} if model.needs_catalogue else self.candidate_tables
+            return QueryBatches(
+                interactions, self.prepared.query_tables, options.batch_size, history_length, seed=options.seed
+            )
+        tables: Tables = {} if model.needs_catalogue else self.prepared.candidate_tables
         return InteractionBatches(
             interactions,
-            self.query_tables,
+            self.prepared.query_tables,
             tables,
             options.batch_size,
             history_length,
@@ -366,16 +279,6 @@ class _Training:
 def _history_length(model) -> int:
     encoder = model.query_tower.encoders.get("history")
     return encoder.length if encoder is not None else 0
-
-
-def _encode(encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:
-    embed = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
-    size = len(next(iter(inputs.values())))
-    parts = [
-        embed({key: tf.constant(array[start : start + batch_size]) for key, array in inputs.items()})
-        for start in range(0, size, batch_size)
-    ]
-    return {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in ("vector", "present")}
 
 
 def _csv(rows: list[dict]) -> str:

@@ -40,9 +40,10 @@ def pool_rows(table: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 class HistoryEncoder(Encoder):
     """Pools the vectors of a query's past candidates.
 
-    The vectors are the candidate tower's own: live, with gradient, where a step embeds the whole catalogue; else from
-    a table that is refreshed every so many steps. When served they are gathered from the index, so refreshed
-    candidates count. `call` gets them as `table`; the row's own candidate is never among `rows`.
+    Where a step embeds the whole catalogue, the vectors come from a tower of their own or from the candidate tower,
+    live and with gradient; else from a table of the candidate tower's that is refreshed every so many steps. When
+    served they are gathered from the index, so refreshed candidates count. `call` gets them as `table`; the row's own
+    candidate is never among `rows`.
 
     Args:
         length: how many past candidates are kept, newest first.
@@ -50,7 +51,7 @@ class HistoryEncoder(Encoder):
         dropout: share of the entries left out at random in a training step.
     """
 
-    def __init__(self, length: int, exponent: float = 0.5, dropout: float = 0.0, **kwargs):
+    def __init__(self, length: int, exponent: float = 1.0, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         if length < 1:
             raise UsageError(f"history length must be at least 1, got {length}")

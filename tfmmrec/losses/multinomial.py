@@ -8,7 +8,7 @@ from tfmmrec.losses.masking import masked_logits
 
 
 def multinomial(logits: tf.Tensor, targets: tf.Tensor, candidate_mask: tf.Tensor | None = None) -> tf.Tensor:
-    """−Σ_i x_i log softmax(logits)_i (Liang et al. 2018, "Variational autoencoders for collaborative filtering", eq. 2).
+    """−Σ_i x_i log softmax(logits)_i (Liang et al. 2018, "Variational autoencoders for CF", eq. 2).
 
     Args:
         logits: `[batch, num_candidates]`.

@@ -36,6 +36,9 @@ class TwoTower(Trainable):
     Args:
         query_tower: features of the query -> `[batch, dim]`.
         candidate_tower: features of the candidate -> `[batch, dim]`, each unique candidate once.
+        history_tower: features of the candidate -> `[batch, history_dim]`, what a history pools; it may share encoders
+            of content with the candidate tower. None: histories pool the candidate tower's own vectors. Only for the
+            losses that embed the whole catalogue.
         loss: see above.
         temperature: the score is divided by it inside the softmax.
         candidate_counts: `[num_candidates]` interactions of each candidate in train; needed by the full losses (those
@@ -56,6 +59,7 @@ class TwoTower(Trainable):
         candidate_tower: Tower,
         *,
         num_candidates: int,
+        history_tower: Tower | None = None,
         loss: Loss = "full_softmax",
         temperature: float = 1.0,
         candidate_counts: np.ndarray | None = None,
@@ -72,8 +76,14 @@ class TwoTower(Trainable):
             raise UsageError(f"{loss} needs candidate_counts, the number of interactions of each candidate in train")
         if loss == "sampled_softmax" and (candidate_counts is None) != (global_batch_size is None):
             raise UsageError("sampled_softmax takes candidate_counts and global_batch_size together, or neither")
+        if history_tower is not None and loss == "sampled_softmax":
+            raise UsageError(
+                "a history tower needs a loss that embeds the whole catalogue; under sampled_softmax leave it out: "
+                "histories pool the candidate tower's vectors"
+            )
         self.query_tower = query_tower
         self.candidate_tower = candidate_tower
+        self.history_tower = history_tower
         self.num_candidates = num_candidates
         self.loss_name = loss
         self.temperature = temperature
@@ -101,23 +111,20 @@ class TwoTower(Trainable):
         tables = {feature: dict(arrays) for feature, arrays in tables.items()}
         self._catalogue = (tf.nest.map_structure(tf.convert_to_tensor, tables),)
 
-    def embed_catalogue(self, training: bool = False, content_only: bool = False) -> tf.Tensor:
-        """All candidates' vectors `[num_candidates, dim]`, with gradient."""
-        if not self._catalogue:
-            raise UsageError(f"{self.loss_name} embeds the whole catalogue: call set_catalogue before training")
-        return self.embed_candidates(self._catalogue[0], training, content_only)
-
     def embed_queries(self, inputs: Mapping, table: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        """Query features -> `[batch, dim]`. `table` holds the candidates' vectors that a history points to."""
+        """Query features -> `[batch, dim]`. `table` holds the vectors that a history pools, see `embed_history`."""
         if self._has_history:
             inputs = dict(inputs) | {"history": dict(inputs["history"]) | {"table": table}}
         return self.query_tower(inputs, training=training)
 
-    def embed_candidates(self, inputs: Mapping, training: bool = False, content_only: bool = False) -> tf.Tensor:
+    def embed_candidates(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """Candidate features -> `[batch, dim]`."""
-        if content_only:
-            inputs = dict(inputs) | {"id": {"row": tf.fill(tf.shape(inputs["id"]["row"]), -1)}}
         return self.candidate_tower(inputs, training=training)
+
+    def embed_history(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
+        """Candidate features -> what histories pool of them, `[batch, history_dim]`."""
+        tower = self.candidate_tower if self.history_tower is None else self.history_tower
+        return tower({name: inputs[name] for name in tower.encoders}, training=training)
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         if self.loss_name == "sampled_softmax":
@@ -134,11 +141,23 @@ class TwoTower(Trainable):
         return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
 
     def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
-        table = self.embed_catalogue(training)  # [num_candidates, dim]
-        query = self.embed_queries(inputs["query"], table, training)  # [batch, dim]
+        if not self._catalogue:
+            raise UsageError(f"{self.loss_name} embeds the whole catalogue: call set_catalogue before training")
+        raw = self._catalogue[0]
+        embedded = self.candidate_tower.encode(raw, training)  # every encoder once
+        table = self.embed_candidates(embedded, training)  # [num_candidates, dim]
+        pooled = None
+        if self._has_history:
+            own_id = {"id": raw["id"]} if "id" in raw else {}
+            pooled = table if self.history_tower is None else self.embed_history(embedded | own_id, training)
+        query = self.embed_queries(inputs["query"], pooled, training)  # [batch, dim]
         losses = self._softmax(query, table, inputs)
-        if training and self.content_weight > 0.0 and "id" in self.candidate_tower.encoders:
-            content = self.embed_catalogue(training, content_only=True)
+        if training and self.content_weight > 0.0 and {"id"} < set(embedded):
+            unknown = {
+                "vector": tf.zeros_like(embedded["id"]["vector"]),
+                "present": tf.zeros_like(raw["id"]["row"]) > 0,
+            }
+            content = self.embed_candidates(embedded | {"id": unknown}, training)
             losses += self.content_weight * self._softmax(query, content, inputs)
         return losses
 
@@ -169,7 +188,7 @@ class TwoTower(Trainable):
         )
 
     def build_towers(self) -> int:
-        """Creates every weight of both towers; returns the size of the vectors.
+        """Creates every weight of the towers; returns the size of the vectors.
 
         Raises:
             UsageError: the towers' vectors differ in size.
@@ -178,7 +197,8 @@ class TwoTower(Trainable):
         extra = {}
         if self._has_history:
             empty = tf.fill([1, 1], -1)
-            extra["history"] = {"rows": empty, "table": tf.zeros([self.num_candidates, dim])}
+            pooled = dim if self.history_tower is None else self.history_tower.build_from_raw()
+            extra["history"] = {"rows": empty, "table": tf.zeros([self.num_candidates, pooled])}
             if not self.needs_catalogue and self.history_table is None:
                 # what histories read under the sampled softmax; refreshed every so many steps, without gradient
                 self.history_table = tf.Variable(

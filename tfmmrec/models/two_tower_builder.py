@@ -41,9 +41,10 @@ def build_two_tower(
     content: bool = True,
     query_features: bool = True,
     history: bool = True,
+    history_tower: bool = True,
     normalize: bool = False,
     loss: str = "auto",
-    temperature: float = 1.0,
+    temperature: float | None = None,
     image_mode: str = "cached",
     image_size: int = 64,
     max_words: int = 128,
@@ -70,9 +71,11 @@ def build_two_tower(
         content: the candidate tower sees the candidate's features.
         query_features: the query tower sees the query's features.
         history: the query tower sees the history, where the schema has one.
+        history_tower: histories pool vectors of a tower of their own, with its own id embedding and projection and the
+            candidate tower's encoders of content; not under the sampled softmax.
         normalize: both vectors have unit length (early fusion only).
         loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
-        temperature: of the softmax.
+        temperature: of the softmax; 1 when None, and 0.1 where the vectors have unit length.
         image_mode: cached or finetuned, for the small image network.
         image_size: pixels in height and width it sees.
         max_words: cap on the words read of a text.
@@ -97,6 +100,10 @@ def build_two_tower(
         candidate_encoders |= feature_encoders(
             schema.candidates.features, statistics.candidates, feature_dim, **options
         )
+    pooling_tower = None
+    if history and history_tower and schema.queries.history is not None and loss != "sampled_softmax":
+        own_id = {"id": IdentifierEncoder(statistics.candidate_ids, dim, name="id")} if candidate_id else {}
+        pooling_tower = Tower(candidate_encoders | own_id, EarlyFusion(dim=dim, name="fusion"), name="history_tower")
     query_encoders = {}
     if query_id:
         query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
@@ -129,8 +136,9 @@ def build_two_tower(
         ),
         Tower(candidate_encoders, candidate_fusion, normalize=normalize and not late, name="candidate_tower"),
         num_candidates=statistics.num_candidates,
+        history_tower=pooling_tower,
         loss=loss,
-        temperature=temperature,
+        temperature=temperature or (0.1 if late or normalize else 1.0),
         candidate_counts=np.asarray(statistics.candidate_counts) if counted else None,
         global_batch_size=global_batch_size if counted and loss == "sampled_softmax" else None,
         content_weight=content_weight,

@@ -1,0 +1,107 @@
+"""What is computed once before a training: preprocessed tables, and the vectors of cached encoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.collaborative import category_targets, collaborative_factors, fit_encoder
+from tfmmrec.data.batches import Tables
+from tfmmrec.data.dataset import Dataset, Interactions
+from tfmmrec.embedding import Progress, preprocess_entities
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.image import ImageEncoder
+from tfmmrec.runs import RunConfig, save_arrays
+
+_FACTORS = 32  # of the interactions, that the image network learns to predict
+
+
+@dataclass
+class Prepared:
+    """What the steps of a training gather from.
+
+    Attributes:
+        query_tables: preprocessed query features.
+        candidate_tables: preprocessed candidate features; of cached ones `vector` and `present`.
+        encoder_weights: cached feature -> weights of its encoder, where it was trained here.
+    """
+
+    query_tables: Tables
+    candidate_tables: dict[str, dict[str, np.ndarray]]
+    encoder_weights: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+def prepare(
+    model: tf.keras.Model,
+    dataset: Dataset,
+    config: RunConfig,
+    interactions: Interactions,
+    folder: Path,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Preprocesses both sides once; trains the small image network for a while, and runs cached encoders.
+
+    Args:
+        model: a built model, whose towers' encoders are used (and, where they are ours and cached, trained).
+        dataset: the features.
+        config: of the run.
+        interactions: what the image network may learn from.
+        folder: of the run; vectors of cached encoders are kept there, so that a resumed training has the same.
+        progress: told what has been done.
+    """
+    schema, tower = config.data_schema, model.candidate_tower
+    own = tuple(set(tower.encoders) - set(tower.cached_features))
+    prepared = Prepared(
+        preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress),
+        preprocess_entities(tower, dataset.candidates, schema.candidates.features, only=own, progress=progress),
+    )
+    for name in tower.cached_features:
+        path, encoder = folder / "encoders" / f"{name}.npz", tower.encoders[name]
+        if not path.exists():
+            _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress)
+        with np.load(path) as kept:
+            prepared.candidate_tables[name] = {"vector": kept["vector"], "present": kept["present"]}
+            weights = [kept[key] for key in sorted(key for key in kept if key.startswith("weight_"))]
+        if weights:
+            prepared.encoder_weights[name] = weights
+    return prepared
+
+
+def _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress) -> None:
+    tower, features = model.candidate_tower, config.data_schema.candidates.features
+    if not isinstance(encoder, ImageEncoder):
+        found = preprocess_entities(
+            tower, dataset.candidates, features, cached=(name,), only=(name,), progress=progress
+        )
+        save_arrays(path, found[name])
+        return
+    # a network of our own has to learn before it can be cached
+    pixels = preprocess_entities(tower, dataset.candidates, features, only=(name,), progress=progress)[name]
+    encoder.trainable = True
+    fit_encoder(
+        encoder,
+        pixels,
+        pixels["has_pixels"],
+        collaborative_factors(interactions, _FACTORS, config.options["seed"]),
+        category_targets(prepared.candidate_tables),
+        num_steps=config.options["image_steps"],
+        seed=config.options["seed"],
+        progress=progress,
+    )
+    encoder.trainable = False
+    weights = {f"weight_{place:03d}": value for place, value in enumerate(encoder.get_weights())}
+    save_arrays(path, encode(encoder, pixels) | weights)
+
+
+def encode(encoder: Encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:
+    """Runs an encoder over preprocessed tensors `[rows, ...]`: `vector [rows, dim]` and `present [rows]`."""
+    embed = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
+    size = len(next(iter(inputs.values())))
+    parts = []
+    for start in range(0, size, batch_size):
+        found = embed({key: tf.constant(array[start : start + batch_size]) for key, array in inputs.items()})
+        parts.append({"vector": tf.cast(found["vector"], tf.float32).numpy(), "present": found["present"].numpy()})
+    return {key: np.concatenate([part[key] for part in parts]) for key in ("vector", "present")}

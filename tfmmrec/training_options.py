@@ -1,0 +1,53 @@
+"""How a model is trained, as a run records it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingOptions(BaseModel):
+    """How a model is trained; the model's own hyperparameters are apart.
+
+    Attributes:
+        epochs: at most so many; fewer when the validation metric no longer rises.
+        batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
+        learning_rate: of AdamW (Loshchilov & Hutter 2019).
+        weight_decay: of AdamW, decoupled; not on biases and norms.
+        clip_norm: gradients are scaled down to this global norm; None for no clipping.
+        seed: of weights, batches, histories, dropout.
+        strategy: auto, cpu or mirrored.
+        mixed_precision: none, float16 or bfloat16.
+        patience: validations without a new best before the fit stops.
+        monitor: the validation metric.
+        validate_every: epochs between validations.
+        validation_share: of each query's interactions, held out where the dataset has no validation part.
+        refit: train again on all of train for the chosen number of epochs.
+        deterministic: the same numbers to the last digit in every run, at some cost in speed.
+        image_steps: steps of the small image network's own training.
+        refresh_steps: steps between two refreshes of the history table (sampled softmax).
+        save_seconds: at least so many seconds between two checkpoints.
+        tensorboard: write TensorBoard logs to RUN/tensorboard.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
+    mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
+    patience: int = Field(default=5, ge=1)
+    monitor: str = "val_ndcg@20"
+    validate_every: int = Field(default=1, ge=1)
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
+    refit: bool = True
+    deterministic: bool = False
+    image_steps: int = Field(default=600, ge=0)
+    refresh_steps: int = Field(default=200, ge=1)
+    save_seconds: float = Field(default=10.0, ge=0)
+    tensorboard: bool = False
