@@ -13,7 +13,7 @@ from tfmmrec.data.interactions import Interactions
 from tfmmrec.search.scorer import Scorer, VectorsScorer, ranked
 from tfmmrec.types import UsageError
 
-MAX_SCORE_BYTES = 128 * 2**20
+MAX_SCORE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def ranked_batches(
         positives: what each query should find; a repeated pair counts once.
         pools: what to rank.
         k: length of the heads.
-        batch_size: queries in a batch; fewer where their scores would take more than 128 MiB.
+        batch_size: queries in a batch; fewer where their scores would take more than 64 MiB.
         query_rows: only these queries; all when None.
         progress: called with ("evaluating", queries done, queries in all).
 
