@@ -58,3 +58,17 @@ def test_wrong_arrays_are_refused():
         ExactIndex([], np.zeros((0, 2)))
     with pytest.raises(UsageError, match=r"index of 4 candidates needs vectors \[4, dim\].*got \[3, 2\]"):
         ExactIndex(IDS, VECTORS[:3])
+
+
+def test_histories_may_pool_other_vectors(index):
+    assert index.history_vectors is None
+    np.testing.assert_array_equal(index.pooled, VECTORS)
+    own = np.arange(12, dtype=np.float32).reshape(4, 3)
+    other = ExactIndex(IDS, VECTORS, history_vectors=own)
+    np.testing.assert_array_equal(other.pooled, own)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ids and history_vectors"):
+        other.replace(["x"], VECTORS[:1], [1.0], [[-1]], tf.zeros([0], tf.string), own)
+    other.replace(["x"], VECTORS[:1], [1.0], [[-1]], tf.zeros([0], tf.string), own[1:2])
+    np.testing.assert_array_equal(other.pooled, own[1:2])
+    with pytest.raises(UsageError, match="an index of 4 candidates needs as many history vectors, got 3"):
+        ExactIndex(IDS, VECTORS, history_vectors=own[:3])

@@ -45,7 +45,9 @@ def untrained_run(dataset: Dataset, folder: Path, model: str = "two_tower", **hy
     return Run(folder, config, statistics, built)
 
 
-def songs(num_candidates: int = 30, num_queries: int = 12, history: bool = True) -> Dataset:
+def songs(
+    num_candidates: int = 30, num_queries: int = 12, history: bool = True, query_features: bool = True
+) -> Dataset:
     """Songs in memory, with every kind of feature but pictures on both sides, and with times."""
     random = np.random.default_rng(3)
     words = np.array("slow fast loud quiet warm cold bright dark".split())
@@ -104,6 +106,11 @@ def songs(num_candidates: int = 30, num_queries: int = 12, history: bool = True)
             "split": {"method": "leave_one_out"},
         },
         "candidates": {"path": "-", "id": "song", "display": ["title", "mood"], "features": features},
-        "queries": {"path": "-", "id": "listener", "history": {"length": 5} if history else None, "features": about},
+        "queries": {
+            "path": "-",
+            "id": "listener",
+            "history": {"length": 5} if history else None,
+            "features": about if query_features else {},
+        },
     }
     return dataset_from_frames(schema, log, candidates, queries)

@@ -20,6 +20,14 @@ def vectors(run, song_dataset):
     return run.embedder(song_dataset).candidates()
 
 
+@pytest.fixture(scope="module")
+def pooled(run, song_dataset):
+    """What histories pool."""
+    vectors = run.embedder(song_dataset).history_vectors()
+    assert vectors is not None
+    return vectors
+
+
 def _ids(dataset, rows):
     return np.array(dataset.candidates.ids.to_pylist())[rows]
 
@@ -41,10 +49,10 @@ def _query_vectors(run, dataset, rows, history, table):
     return run.model.embed_queries(inputs, tf.constant(table)).numpy()
 
 
-def test_a_repeated_id_counts_once(run, song_dataset, served, vectors):
+def test_a_repeated_id_counts_once(run, song_dataset, served, pooled):
     history = [["s1", "s2", "s1", "", "nobody"], ["s5", "s5", "s5", "s5", "s5"]]
     found = served.embed_query(**_query_inputs(run, song_dataset, [0, 1]), history=tf.constant(history))["vectors"]
-    expected = _query_vectors(run, song_dataset, [0, 1], [[1, 2], [5]], vectors)
+    expected = _query_vectors(run, song_dataset, [0, 1], [[1, 2], [5]], pooled)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(_each_once(tf.constant([[3, -1, 3, 4, 4, -1]])), [[3, -1, -1, 4, -1, -1]])
 
@@ -69,11 +77,11 @@ def test_nobody_knows_gives_the_popular(served, song_dataset):
     assert found["candidate_ids"].numpy()[0, -1] == b"" and np.isneginf(found["scores"][0, -1])
 
 
-def test_the_history_is_not_recommended(run, song_dataset, served, vectors):
+def test_the_history_is_not_recommended(run, song_dataset, served, vectors, pooled):
     history = tf.constant([["s1", "s2", "nobody", "", ""]])
     inputs = _query_inputs(run, song_dataset, [4])
     found = served.recommend(**inputs, history=history, k=tf.constant([30]))
-    scores = vectors @ _query_vectors(run, song_dataset, [4], [[1, 2]], vectors)[0]
+    scores = vectors @ _query_vectors(run, song_dataset, [4], [[1, 2]], pooled)[0]
     scores[[1, 2]] = -np.inf
     np.testing.assert_allclose(found["scores"][0], np.sort(scores)[::-1], atol=1e-4)
     assert not {b"s1", b"s2"} & set(found["candidate_ids"].numpy()[0])
@@ -84,7 +92,7 @@ def test_candidates_nobody_has_seen(run, song_dataset, served, vectors):
     tower = run.model.candidate_tower
     raw = raw_inputs(tower, song_dataset.candidates, run.config.data_schema.candidates.features, np.arange(30))
     inputs = tower.preprocess({name: tf.constant(value) for name, value in raw.items()})
-    content = run.model.embed_candidates(inputs, content_only=True).numpy()
+    content = run.model.embed_candidates(inputs | {"id": {"row": tf.fill([30], -1)}}).numpy()
     cosines = (content / np.linalg.norm(content, axis=1, keepdims=True)) @ vectors.T / np.linalg.norm(vectors, axis=1)
     given = {f"candidate_{name}": tf.constant(value) for name, value in raw.items() if name != "id"}
     found = served.search(**given, k=tf.constant([5]))
@@ -108,7 +116,7 @@ def test_similar(song_dataset, served, vectors):
     assert (found["candidate_ids"].numpy()[1] == b"").all()
 
 
-def test_one_query_against_many_candidates(run, song_dataset, served, vectors):
+def test_one_query_against_many_candidates(run, song_dataset, served, vectors, pooled):
     raw = raw_inputs(
         run.model.candidate_tower, song_dataset.candidates, song_dataset.schema.candidates.features, [0, 1, 2]
     )
@@ -116,7 +124,7 @@ def test_one_query_against_many_candidates(run, song_dataset, served, vectors):
     found = served.score(
         **_query_inputs(run, song_dataset, [4]), **candidates, history=tf.constant([["s7"] + [""] * 4])
     )
-    expected = vectors[:3] @ _query_vectors(run, song_dataset, [4], [[7]], vectors)[0]
+    expected = vectors[:3] @ _query_vectors(run, song_dataset, [4], [[7]], pooled)[0]
     np.testing.assert_allclose(found["scores"], expected, atol=1e-4)
 
 
@@ -133,13 +141,25 @@ def test_filters_reach_every_list(served, song_dataset):
         assert sorted(first).count("rock") == 1 and first.count("jazz") == 1
 
 
-def test_histories_read_the_index(run, song_dataset):
+@pytest.mark.parametrize("history_tower", [True, False])
+def test_histories_read_the_index(history_tower, song_dataset, tmp_path):
     """Refreshed candidates count: another index, other vectors of the same history."""
-    served = serve_run(run, song_dataset)
+    served = serve_run(untrained_run(song_dataset, tmp_path / "run", history_tower=history_tower), song_dataset)
+    assert ("history_vectors" in served.index.arrays()) == history_tower, "no array is there twice"
+    table = served.index.history_vectors if history_tower else served.index.vectors
     before = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
-    served.index.vectors.assign(served.index.vectors * 2.0)
+    table.assign(table * 2.0)
     after = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
     assert np.abs(before - after).max() > 1e-3
+
+
+def test_a_candidate_is_embedded_as_the_index_has_it(run, song_dataset, served, vectors, pooled):
+    raw = raw_inputs(
+        run.model.candidate_tower, song_dataset.candidates, song_dataset.schema.candidates.features, [0, 5]
+    )
+    found = served.embed_candidate(**{f"candidate_{name}": tf.constant(value) for name, value in raw.items()})
+    np.testing.assert_allclose(found["vectors"], vectors[[0, 5]], atol=1e-5)
+    np.testing.assert_allclose(found["history_vectors"], pooled[[0, 5]], atol=1e-5)
 
 
 def test_without_history_in_the_model_it_is_still_left_out(tmp_path):

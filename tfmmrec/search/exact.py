@@ -19,7 +19,7 @@ class ExactIndex(tf.Module):
     package, and saved again with its signatures and their defaults:
 
         model = tf.saved_model.load("export")
-        model.index.replace(ids, vectors, popularity, codes, values)
+        model.index.replace(ids, vectors, popularity, codes, values)  # and history_vectors, where it has them
         signatures = {name: getattr(model, name) for name in model.signatures}
         tf.saved_model.save(model, "export_2", signatures=signatures)
 
@@ -32,6 +32,7 @@ class ExactIndex(tf.Module):
         codes: int32 `[n, width]`, places in `values`, -1 = none; the first column is the main category, which `cap`
             counts. None for no filters.
         values: the filter values, different strings "feature=value" of at most 29 features.
+        history_vectors: float32 `[n, history_dim]`, what histories pool; None where that is `vectors`.
 
     Raises:
         UsageError: there is no candidate, or the arrays do not fit each other.
@@ -44,6 +45,7 @@ class ExactIndex(tf.Module):
         popularity: np.ndarray | None = None,
         codes: np.ndarray | None = None,
         values: Sequence[str] = (),
+        history_vectors: np.ndarray | None = None,
         name: str = "index",
     ):
         super().__init__(name=name)
@@ -58,6 +60,8 @@ class ExactIndex(tf.Module):
                 f"an index of {size} candidates needs vectors [{size}, dim], popularity [{size}] and codes "
                 f"[{size}, width], got {list(vectors.shape)}, {list(popularity.shape)} and {list(codes.shape)}"
             )
+        if history_vectors is not None and len(history_vectors) != size:
+            raise UsageError(f"an index of {size} candidates needs as many history vectors, got {len(history_vectors)}")
         self.dim = vectors.shape[1]
         self.ids = self._open("ids", tf.zeros([0], tf.string))
         self.vectors = self._open("vectors", tf.zeros([0, self.dim]))
@@ -65,28 +69,32 @@ class ExactIndex(tf.Module):
         self.popularity = self._open("popularity", tf.zeros([0]))
         self.lookup = VocabularyLookup((), name=f"{name}_ids")
         self.filters = FilterColumns(name=f"{name}_filters")
-        self.replace = tf.function(
-            self._replace,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None], tf.string, "ids"),
-                tf.TensorSpec([None, self.dim], tf.float32, "vectors"),
-                tf.TensorSpec([None], tf.float32, "popularity"),
-                tf.TensorSpec([None, None], tf.int32, "codes"),
-                tf.TensorSpec([None], tf.string, "values"),
-            ],
-        )
-        self.replace(
-            tf.constant(list(ids), tf.string), vectors, popularity, codes, tf.constant(list(values), tf.string)
-        )
+        signature = [
+            tf.TensorSpec([None], tf.string, "ids"),
+            tf.TensorSpec([None, self.dim], tf.float32, "vectors"),
+            tf.TensorSpec([None], tf.float32, "popularity"),
+            tf.TensorSpec([None, None], tf.int32, "codes"),
+            tf.TensorSpec([None], tf.string, "values"),
+        ]
+        arrays = [tf.constant(list(ids), tf.string), vectors, popularity, codes, tf.constant(list(values), tf.string)]
+        self.history_vectors = None
+        if history_vectors is not None:
+            arrays.append(np.asarray(history_vectors, np.float32))
+            self.history_vectors = self._open("history_vectors", tf.zeros([0, arrays[-1].shape[1]]))
+            signature.append(tf.TensorSpec([None, arrays[-1].shape[1]], tf.float32, "history_vectors"))
+        self.replace = tf.function(self._replace, autograph=False, input_signature=signature)
+        self.replace(*arrays)
 
     def _open(self, what: str, empty: tf.Tensor) -> tf.Variable:
         return tf.Variable(empty, shape=[None, *empty.shape[1:]], trainable=False, name=f"{self.name}_{what}")
 
-    def _replace(self, ids, vectors, popularity, codes, values):
+    def _replace(self, ids, vectors, popularity, codes, values, history_vectors=None):
         size = tf.shape(ids)[0]
         checks = [tf.debugging.assert_positive(size, message="an index needs at least one candidate")]
-        for what, tensor in (("vectors", vectors), ("popularity", popularity), ("codes", codes)):
+        aligned = {"vectors": vectors, "popularity": popularity, "codes": codes}
+        if history_vectors is not None:
+            aligned["history_vectors"] = history_vectors
+        for what, tensor in aligned.items():
             message = f"ids and {what} must have the same length"
             checks.append(tf.debugging.assert_equal(tf.shape(tensor)[0], size, message=message))
         lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
@@ -97,12 +105,19 @@ class ExactIndex(tf.Module):
             (self.norms, tf.norm(vectors, axis=1)),
             (self.popularity, popularity),
         ]
+        if history_vectors is not None:
+            own.append((self.history_vectors, history_vectors))
         assign_all([*own, *lookup, *filters], [*checks, different, *more])
 
     @property
     def num_candidates(self) -> tf.Tensor:
         """int32 scalar."""
         return tf.shape(self.ids)[0]
+
+    @property
+    def pooled(self) -> tf.Tensor:
+        """What histories pool, float32 `[num_candidates, any]`."""
+        return tf.convert_to_tensor(self.vectors if self.history_vectors is None else self.history_vectors)
 
     def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
         """Ids of any shape -> int32 rows of the same shape, -1 where unknown or empty."""
@@ -118,7 +133,8 @@ class ExactIndex(tf.Module):
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
-        return {
+        history = {} if self.history_vectors is None else {"history_vectors": self.history_vectors}
+        return history | {
             "ids": self.ids,
             "vectors": self.vectors,
             "norms": self.norms,

@@ -73,8 +73,9 @@ def serve_run(
 ) -> ServedModel:
     """A run's model with its signatures and an index, in memory; see `export_run`."""
     schema = run.config.data_schema
-    vectors = run.embedder(dataset, progress).candidates()
-    index = candidate_index(dataset, schema.candidates.features, vectors)
+    embedder = run.embedder(dataset, progress)
+    vectors = embedder.candidates()
+    index = candidate_index(dataset, schema.candidates.features, vectors, embedder.history_vectors())
     if lengths is None:
         history = run.history_length or (schema.queries.history.length if schema.queries.history else 0)
         lengths = ListLengths(**({"history": history} if history else {}))

@@ -65,8 +65,13 @@ class ExportedModel:
     def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
         """The display columns of some candidates; empty for unknown ids."""
         rows = self.rows_of(ids)
-        shown = self.candidates.drop_columns(["candidate_id"]).take(pa.array([max(row, 0) for row in rows]))
-        return [entry if row >= 0 else {} for row, entry in zip(rows, shown.to_pylist(), strict=True)]
+        names = [name for name in self.candidates.column_names if name != "candidate_id"]
+        wanted = pa.array([max(row, 0) for row in rows], pa.int64())
+        shown = [self.candidates[name].take(wanted).to_pylist() for name in names]
+        return [
+            {name: column[place] for name, column in zip(names, shown, strict=True)} if row >= 0 else {}
+            for place, row in enumerate(rows)
+        ]
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """The rows of some ids in the index, -1 for unknown ones."""

@@ -15,16 +15,23 @@ from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filter_columns import MAX_FEATURES
 
 
-def candidate_index(dataset: Dataset, features: Mapping[str, Feature], vectors: np.ndarray) -> ExactIndex:
+def candidate_index(
+    dataset: Dataset,
+    features: Mapping[str, Feature],
+    vectors: np.ndarray,
+    history_vectors: np.ndarray | None = None,
+) -> ExactIndex:
     """The index of all candidates of a dataset.
 
     Args:
         dataset: their ids, their filter values, and how often train has each.
         features: the candidates' features.
         vectors: float32 `[num_candidates, dim]`.
+        history_vectors: float32 `[num_candidates, history_dim]`, None where histories pool `vectors`.
     """
     codes, values = filter_codes(dataset.candidates, features)
-    return ExactIndex(dataset.candidates.ids.to_pylist(), vectors, dataset.train.counts(), codes, values)
+    ids = dataset.candidates.ids.to_pylist()
+    return ExactIndex(ids, vectors, dataset.train.counts(), codes, values, history_vectors)
 
 
 def filter_codes(entities: Entities, features: Mapping[str, Feature]) -> tuple[np.ndarray, list[str]]:

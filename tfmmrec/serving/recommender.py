@@ -11,6 +11,13 @@ from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters, best_candidates
 
 SOURCES = ("query", "history", "features", "popular")
+_LISTS = tf.TensorSpec([None, None], tf.string)
+_INTEGERS, _NUMBERS = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+_BEST = [
+    tf.TensorSpec([None, None], tf.float32),
+    Filters(exclude=_LISTS, allow=_LISTS, deny=_LISTS, k=_INTEGERS, min_score=_NUMBERS, cap=_INTEGERS),
+    tf.TensorSpec([None, None], tf.int32),
+]
 
 
 class AskedQueries(NamedTuple):
@@ -28,6 +35,20 @@ class AskedQueries(NamedTuple):
     history_rows: tf.Tensor
 
 
+class EmbeddedCandidates(NamedTuple):
+    """Candidates as the model sees them.
+
+    Attributes:
+        vectors: float32 `[batch, dim]`.
+        history_vectors: float32 `[batch, history_dim]`, what histories pool; None where that is `vectors`.
+        has_content: bool `[batch]`, whether any modality but the id is present.
+    """
+
+    vectors: tf.Tensor
+    history_vectors: tf.Tensor | None
+    has_content: tf.Tensor
+
+
 class Recommender:
     """A retrieval model and an index of its candidates, over raw inputs.
 
@@ -39,10 +60,23 @@ class Recommender:
     def __init__(self, model, index: ExactIndex):
         self.model = model
         self.index = index
+        # functions of their own in the graph: several signatures share them
+        self._queries = tf.function(self._embed_queries, autograph=False)
+        self._candidates = tf.function(self._embed_candidates, autograph=False)
+        self._best = tf.function(self._best_candidates, autograph=False, input_signature=_BEST)
 
     def queries(self, inputs: Mapping[str, tf.Tensor]) -> AskedQueries:
         """Raw `query_id`, `history` and `query_<feature>`, `[batch, ...]` -> the queries."""
-        tower, table = self.model.query_tower, tf.convert_to_tensor(self.index.vectors)
+        names = [f"query_{name}" for name in self.model.query_tower.encoders if name != "history"]
+        return self._queries({name: inputs[name] for name in (*names, "history")})
+
+    def candidates(self, inputs: Mapping[str, tf.Tensor]) -> EmbeddedCandidates:
+        """Raw `candidate_id` and `candidate_<feature>`, `[batch, ...]` -> the candidates."""
+        names = [f"candidate_{name}" for name in self.model.candidate_tower.encoders]
+        return self._candidates({name: inputs[name] for name in names})
+
+    def _embed_queries(self, inputs: Mapping[str, tf.Tensor]) -> AskedQueries:
+        tower, table = self.model.query_tower, self.index.pooled
         numeric = tower.preprocess({name: inputs[f"query_{name}"] for name in tower.encoders if name != "history"})
         rows = _each_once(self.index.rows_of(inputs["history"]))
         if "history" in tower.encoders:
@@ -51,26 +85,26 @@ class Recommender:
         vectors = tf.cast(self.model.embed_queries(embedded, table=table, training=False), tf.float32)
         return AskedQueries(vectors, _sources(embedded, tf.shape(vectors)[:1]), rows)
 
-    def candidates(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """Raw `candidate_id` and `candidate_<feature>`, `[batch, ...]` -> vectors and whether there is any content.
-
-        Returns:
-            Vectors float32 `[batch, dim]` and bool `[batch]`, True where any modality but the id is present.
-        """
+    def _embed_candidates(self, inputs: Mapping[str, tf.Tensor]) -> EmbeddedCandidates:
         tower = self.model.candidate_tower
-        embedded = tower.encode(tower.preprocess({name: inputs[f"candidate_{name}"] for name in tower.encoders}), False)
+        numeric = tower.preprocess({name: inputs[f"candidate_{name}"] for name in tower.encoders})
+        embedded = tower.encode(numeric, training=False)
         vectors = tf.cast(self.model.embed_candidates(embedded, training=False), tf.float32)
         present = [part["present"] for name, part in embedded.items() if name != "id"]
         has_content = tf.reduce_any(tf.stack([tf.fill(tf.shape(vectors)[:1], False), *present], axis=1), axis=1)
-        return vectors, has_content
+        history_vectors = None
+        if self.index.history_vectors is not None:
+            # the content is encoded once for both; the id has another embedding here
+            own = embedded | ({"id": numeric["id"]} if "id" in numeric else {})
+            history_vectors = tf.cast(self.model.embed_history(own, training=False), tf.float32)
+        return EmbeddedCandidates(vectors, history_vectors, has_content)
 
     def recommend(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The best candidates for queries, without their history; the most popular for those it knows nothing of."""
         asked = self.queries(inputs)
         is_popular = asked.source == "popular"
         scores = tf.where(is_popular[:, None], self.index.popularity, self.index.scores(asked.vectors))
-        found = best_candidates(self.index, scores, _filters(inputs), asked.history_rows)
-        return found | {"source": asked.source}
+        return self._found(scores, inputs, asked.history_rows) | {"source": asked.source}
 
     def embed_query(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Queries' vectors."""
@@ -78,13 +112,15 @@ class Recommender:
 
     def embed_candidate(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Candidates' vectors, as the index would hold them."""
-        return {"vectors": self.candidates(inputs)[0]}
+        made = self.candidates(inputs)
+        history = {} if made.history_vectors is None else {"history_vectors": made.history_vectors}
+        return {"vectors": made.vectors} | history
 
     def search(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The nearest candidates by cosine of content that nobody has seen; none where there is no content."""
         batch = tf.shape(inputs["k"])
-        vectors, has_content = self.candidates(dict(inputs) | {"candidate_id": tf.fill(batch, "")})
-        return self._nearest(vectors, has_content, inputs, tf.fill([batch[0], 1], -1))
+        made = self.candidates(dict(inputs) | {"candidate_id": tf.fill(batch, "")})
+        return self._nearest(made.vectors, made.has_content, inputs, tf.fill([batch[0], 1], -1))
 
     def similar(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The nearest candidates by cosine of candidates in the index, itself left out; none for an unknown id."""
@@ -94,16 +130,18 @@ class Recommender:
 
     def score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The score of each row's query and candidate."""
-        queries, (candidates, _) = self.queries(inputs).vectors, self.candidates(inputs)
-        return {"scores": tf.reduce_sum(queries * candidates, axis=1)}
+        products = self.queries(inputs).vectors * self.candidates(inputs).vectors
+        return {"scores": tf.reduce_sum(products, axis=1)}
 
     def _nearest(self, vectors, known, inputs, excluded_rows):
         scores = tf.where(known[:, None], self.index.cosines(vectors), -float("inf"))
-        return best_candidates(self.index, scores, _filters(inputs), excluded_rows)
+        return self._found(scores, inputs, excluded_rows)
 
+    def _found(self, scores, inputs, excluded_rows) -> dict[str, tf.Tensor]:
+        return self._best(scores, Filters(**{name: inputs[name] for name in Filters._fields}), excluded_rows)
 
-def _filters(inputs: Mapping[str, tf.Tensor]) -> Filters:
-    return Filters(**{name: inputs[name] for name in Filters._fields})
+    def _best_candidates(self, scores, filters, excluded_rows) -> dict[str, tf.Tensor]:
+        return best_candidates(self.index, scores, filters, excluded_rows)
 
 
 def _sources(embedded: Mapping[str, Mapping[str, tf.Tensor]], batch: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@
 | serving_default, recommend | the query's key | other query inputs, filters | candidate_ids, scores, source |
 | recommend_examples | examples | | the same |
 | embed_query | the query's key | other query inputs | vectors |
-| embed_candidate | the candidate's key | other candidate inputs | vectors |
+| embed_candidate | the candidate's key | other candidate inputs | vectors, history_vectors (where they differ) |
 | search | a feature | other features, filters | candidate_ids, scores |
 | similar | candidate_id | filters | candidate_ids, scores |
 | score | both keys | other inputs of both | scores |
@@ -36,7 +36,7 @@ class ServedModel(tf.Module):
     """What is saved: one tf.function for each signature, the index, and the weights that the signatures read.
 
     The model itself is not part of it: Keras layers would be saved with functions of their own, and with what only
-    training needs. `weights` holds exactly the variables that a signature captures.
+    training needs. `weights` holds exactly the variables that embedding reads.
 
     Args:
         model: a retrieval model, built.
@@ -57,8 +57,7 @@ class ServedModel(tf.Module):
         for name, (inputs, required, body) in described.items():
             setattr(self, name, signature_function(name, inputs, required, body))
         self.serving_default = self.recommend
-        captured = {id(v) for name in described for v in getattr(self, name).get_concrete_function().graph.variables}
-        self.weights = {name: v for name, v in _named_weights(model).items() if id(v) in captured}
+        self.weights = _weights(recommender, described["score"][0])
         # a TF-Hub encoder may capture more than variables, such as tables: they live in the object it was loaded as
         parts = (*model.query_tower.submodules, *model.candidate_tower.submodules)
         self.encoders = [part.resolved_object for part in parts if hasattr(part, "resolved_object")]
@@ -129,16 +128,27 @@ def _describe(made: Input, is_required: bool) -> dict[str, Any]:
     return described
 
 
-def _named_weights(model) -> dict[str, tf.Variable]:
-    """Every variable of both towers by its path, such as candidate_tower/encoders/id/embeddings."""
-    named: dict[str, tf.Variable] = {}
-    waiting = [(side, getattr(model, side)) for side in ("query_tower", "candidate_tower")]
-    seen = set()
+def _weights(recommender: Recommender, inputs: Mapping[str, Input]) -> dict[str, tf.Variable]:
+    """The variables that embedding a query and a candidate reads, the index aside, by path."""
+
+    def embed(given: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return recommender.queries(given).vectors, recommender.embed_candidate(given)
+
+    specs = {name: made.spec for name, made in inputs.items()}
+    read = tf.function(embed, autograph=False).get_concrete_function(specs).graph.variables
+    paths = _paths(recommender.model)
+    of_index = {id(variable) for variable in recommender.index.variables}
+    return {paths.get(id(v), v.name.split(":")[0]): v for v in read if id(v) not in of_index}
+
+
+def _paths(model) -> dict[int, str]:
+    """The path of every part by its identity, such as candidate_tower/encoders/id/embeddings."""
+    sides = ("query_tower", "candidate_tower", "history_tower")
+    waiting = [(side, getattr(model, side)) for side in sides if getattr(model, side, None) is not None]
+    found: dict[int, str] = {}
     for path, parent in waiting:  # grows while it is walked, so that the shortest path is found first
         for name, child in tf.train.TrackableView.children(parent).items():
-            if id(child) not in seen:
-                seen.add(id(child))
+            if id(child) not in found:
+                found[id(child)] = f"{path}/{name}"
                 waiting.append((f"{path}/{name}", child))
-                if isinstance(child, tf.Variable):
-                    named[f"{path}/{name}"] = child
-    return named
+    return found

@@ -1,0 +1,52 @@
+"""`tfmmrec export`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.serving.catalogue import fashion, untrained_run
+from tfmmrec.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    return untrained_run(fashion(folder / "data"), folder / "run").path
+
+
+def test_a_run_is_exported_into_its_folder(run, capsys):
+    assert main(["export", str(run), "--json"]) == 0
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+    assert answer["path"] == str(run / "export") and (run / "export" / "saved_model.pb").exists()
+    assert answer["num_candidates"] == 120 and answer["run_id"] == "run-7" and answer["total_bytes"] > 10_000
+    assert {"serving_default", "recommend", "search", "similar", "score"} <= set(answer["signatures"])
+
+
+def test_people_are_told_what_must_be_sent(run, tmp_path, capsys):
+    assert main(["export", str(run), "--to", str(tmp_path / "models" / "1")]) == 0
+    shown = capsys.readouterr().out
+    assert f"Wrote {tmp_path / 'models' / '1'}" in shown
+    assert "120 candidates" in shown and "query_id, candidate_id" in shown
+
+
+def test_what_is_no_export_is_not_replaced(run, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert main(["export", str(run), "--to", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert "holds something that is no export, and is not replaced" in shown.err and shown.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_what_is_no_run(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "nowhere")]) == 2
+    assert "expected a run folder with config.json" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_is_gone(run, tmp_path, capsys):
+    assert main(["export", str(run), "--to", str(tmp_path / "out"), "--dataset", str(tmp_path / "gone")]) == 2
+    assert "expected a dataset's folder, but it does not exist" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

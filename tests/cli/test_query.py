@@ -1,0 +1,100 @@
+"""`tfmmrec query`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.serving.catalogue import fashion, untrained_run
+from tfmmrec.cli.main import main
+from tfmmrec.serving.export import export_run
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A dataset, and the folder of an exported model's versions."""
+    folder = tmp_path_factory.mktemp("shop")
+    dataset = fashion(folder / "data")
+    export_run(untrained_run(dataset, folder / "run"), folder / "models" / "3", dataset)
+    return dataset, str(folder / "models")
+
+
+def _ask(capsys, *arguments):
+    code = main(["query", *map(str, arguments), "--json"])
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    return json.loads(shown.out)
+
+
+def test_a_known_query(shop, capsys):
+    dataset, model = shop
+    own = dataset.queries.ids[4].as_py()
+    answer = _ask(capsys, model, "--query-id", own, "--k", "4")
+    assert answer["source"] == "query" and answer["notes"] == [] and answer["model"].endswith("/3")
+    assert [entry["rank"] for entry in answer["candidates"]] == [1, 2, 3, 4]
+    assert set(answer["candidates"][0]["display"]) == {"title", "picture"}
+    titles = dict(zip(dataset.candidates.ids.to_pylist(), dataset.candidates.display["title"].to_pylist(), strict=True))
+    for entry in answer["candidates"]:
+        assert entry["display"]["title"] == titles[entry["candidate_id"]]
+    whole = _ask(capsys, model, "--query-id", own, "--dataset", dataset.root, "--k", "120")
+    seen = dataset.candidates.ids.take(dataset.train.candidates_of(4)).to_pylist()
+    assert not {entry["candidate_id"] for entry in whole["candidates"]} & set(seen)
+
+
+def test_a_history_without_what_is_excluded(shop, capsys):
+    ids = shop[0].candidates.ids.to_pylist()
+    answer = _ask(capsys, shop[1], "--history", f"{ids[0]}, {ids[1]}", "--exclude", f"{ids[2]},{ids[3]}", "--k", 120)
+    assert answer["source"] == "history" and len(answer["candidates"]) == 116
+    assert not set(ids[:4]) & {entry["candidate_id"] for entry in answer["candidates"]}
+
+
+def test_a_picture_and_words_that_nobody_has_seen(shop, tmp_path, capsys):
+    Image.new("RGB", (50, 70), "crimson").save(tmp_path / "new.jpg")
+    arguments = [shop[1], "--image", tmp_path / "new.jpg", "--text", "a red dress", "--feature", "type=dress"]
+    answer = _ask(capsys, *arguments)
+    assert answer["source"] == "content" and len(answer["candidates"]) == 10
+    cheap, dear = (_ask(capsys, *arguments, "--feature", f"price={price}") for price in (5, 500))
+    assert cheap["candidates"] != dear["candidates"]
+
+
+def test_people_see_titles(shop, capsys):
+    assert main(["query", shop[1], "--query-id", "nobody", "--k", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "the query 'nobody' is unknown to the model" in shown and "most popular" in shown
+    assert "by popular" in shown and "title" in shown and "score" in shown
+
+
+WRONG = [
+    ([], "nothing is asked; give --query-id, --history, --image, --text or --feature"),
+    (["--query-id", "a", "--history", "b"], "a known query or a history, not both"),
+    (["--query-id", "a", "--text", "b"], "give one of the two"),
+    (["--text", "a", "--feature", "price"], "--feature takes NAME=VALUE, got 'price'"),
+    (["--text", "a", "--feature", "price=1", "--feature", "price=2"], "--feature gives price twice"),
+    (["--text", "a", "--feature", "price=dear"], "feature price: expected a number, got 'dear'"),
+    (["--text", "a", "--feature", "colour=red"], "no feature is called 'colour'; there are title, description"),
+    (["--image", "nowhere.png"], "nowhere.png: the picture cannot be read"),
+    (["--query-id", "a", "--k", "0"], "k must lie in 1 to 1000, got 0"),
+    (["--history", "a", "--dataset", "nowhere"], "expected a dataset's folder"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_questions_that_cannot_be_answered(shop, capsys, arguments, message):
+    assert main(["query", shop[1], *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in " ".join(shown.err.split()) and shown.out == "" and "Traceback" not in shown.err
+
+
+def test_what_is_no_model(tmp_path, capsys):
+    assert main(["query", str(tmp_path / "nowhere"), "--query-id", "a"]) == 2
+    assert "no such folder; `tfmmrec export RUN` writes a model" in capsys.readouterr().err
+    assert main(["query", str(tmp_path), "--query-id", "a"]) == 2
+    assert "expected saved_model.pb, or versions" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_picture_that_is_none(shop, tmp_path, capsys):
+    (tmp_path / "words.png").write_text("no picture")
+    assert main(["query", shop[1], "--image", str(tmp_path / "words.png")]) == 2
+    assert "words.png: not a picture" in " ".join(capsys.readouterr().err.split())

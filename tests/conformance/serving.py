@@ -1,0 +1,141 @@
+"""What the conformance tests of served models share: the models, a stock process that asks them, their own numbers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tests.serving.catalogue import fashion, songs, untrained_run
+from tfmmrec.data.dataset import Dataset
+from tfmmrec.runs import Run
+from tfmmrec.zoo import ZOO
+
+STOCK_RUNTIME = Path(__file__).with_name("stock_runtime.py")
+
+
+@dataclass(frozen=True)
+class ServedCase:
+    """One model that is exported and asked.
+
+    Attributes:
+        dataset: a name of `DATASETS`.
+        model: of the zoo.
+        hyperparameters: of the model.
+    """
+
+    dataset: str
+    model: str
+    hyperparameters: tuple[tuple[str, Any], ...] = ()
+
+
+CASES: dict[str, ServedCase] = {
+    **{name: ServedCase("fashion", name) for name, entry in ZOO.items() if entry.kind == "retrieval"},
+    "every kind of feature": ServedCase("songs", "two_tower"),
+    "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
+    "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
+    "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),
+    "no query features": ServedCase("plain", "two_tower", (("normalize", True),)),
+}
+
+DATASETS: dict[str, Callable[[Path], Dataset]] = {
+    "fashion": lambda folder: fashion(folder / "fashion"),
+    "songs": lambda folder: songs(),
+    "plain": lambda folder: songs(query_features=False),
+}
+
+
+def make_run(case: ServedCase, dataset: Dataset, folder: Path) -> Run:
+    """The case's run; it has learned nothing."""
+    return untrained_run(dataset, folder, case.model, **dict(case.hyperparameters))
+
+
+def ask_stock_runtime(questions: list[tuple[Path, list]], folder: Path) -> list[list[dict[str, np.ndarray]]]:
+    """Runs `stock_runtime.py` in a process of its own, which finds no project to import."""
+    requests, answers = folder / "requests.pickle", folder / "answers.pickle"
+    requests.write_bytes(pickle.dumps([(str(path), asked) for path, asked in questions]))
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
+    }
+    command = [sys.executable, str(STOCK_RUNTIME), str(requests), str(answers)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return pickle.loads(answers.read_bytes())
+
+
+class PythonModel:
+    """The model's own vectors of raw inputs, by the functions that training and evaluation use."""
+
+    def __init__(self, run: Run, dataset: Dataset):
+        self.model = run.model
+        self.ids = dataset.candidates.ids.to_pylist()
+        self.counts = dataset.train.counts()
+        embedder = run.embedder(dataset)
+        self.vectors = embedder.candidates()
+        pooled = embedder.history_vectors()
+        self.pooled = self.vectors if pooled is None else pooled
+
+    def rows(self, ids) -> list[int]:
+        """The rows of the different known ids, in order."""
+        known = {id.encode(): row for row, id in enumerate(self.ids)}
+        return list(dict.fromkeys(known[id] for id in np.ravel(_as_bytes(ids)) if id in known))
+
+    def query(self, inputs: dict, defaults: dict) -> np.ndarray:
+        """Vectors of `query_<feature>` and `history`."""
+        tower = self.model.query_tower
+        numeric = _numeric(tower, "query", inputs, defaults)
+        if "history" in tower.encoders:
+            histories = [self.rows(row) for row in _given("history", inputs, defaults)]
+            length = max(1, *map(len, histories))
+            numeric["history"] = {"rows": tf.constant([rows + [-1] * (length - len(rows)) for rows in histories])}
+        return self.model.embed_queries(numeric, tf.constant(self.pooled), training=False).numpy()
+
+    def candidate(self, inputs: dict, defaults: dict) -> np.ndarray:
+        """Vectors of `candidate_id` and `candidate_<feature>`."""
+        numeric = _numeric(self.model.candidate_tower, "candidate", inputs, defaults)
+        return self.model.embed_candidates(numeric, training=False).numpy()
+
+    def cosines(self, vectors: np.ndarray) -> np.ndarray:
+        """With all candidates, `[batch, num_candidates]`."""
+        return _unit(vectors) @ _unit(self.vectors).T
+
+
+def check_ranking(model: PythonModel, answer: dict, row: int, expected: np.ndarray, k: int) -> None:
+    """An answer's row holds the k best of the expected scores, and says whose they are."""
+    ids, scores = answer["candidate_ids"][row], answer["scores"][row]
+    best = np.sort(expected[np.isfinite(expected)])[::-1][:k]
+    np.testing.assert_allclose(scores[: len(best)], best, rtol=1e-4, atol=1e-5)
+    rows = model.rows(ids[: len(best)])
+    np.testing.assert_allclose(expected[rows], scores[: len(best)], rtol=1e-4, atol=1e-5)
+    assert (ids[len(best) :] == b"").all() and np.isneginf(scores[len(best) :]).all()
+
+
+def _numeric(tower, side: str, inputs: dict, defaults: dict) -> dict:
+    raw = {name: _given(f"{side}_{name}", inputs, defaults) for name in tower.encoders if name != "history"}
+    return tower.preprocess({name: tf.constant(value, _dtype(value)) for name, value in raw.items()})
+
+
+def _given(name: str, inputs: dict, defaults: dict) -> np.ndarray:
+    batch = max(len(value) for value in inputs.values())
+    value = inputs.get(name, defaults.get(name))
+    return np.repeat(value, batch, axis=0) if len(value) != batch else value
+
+
+def _dtype(value: np.ndarray):
+    return tf.float32 if value.dtype.kind == "f" else tf.string
+
+
+def _as_bytes(ids) -> np.ndarray:
+    return np.array([id if isinstance(id, bytes) else id.encode() for id in np.ravel(ids)], object)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -1,0 +1,169 @@
+"""Every model of the zoo, exported, in a process that knows nothing of this project: the numbers are the model's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+from tests.conformance.serving import CASES, DATASETS, PythonModel, ask_stock_runtime, check_ranking, make_run
+from tfmmrec.data.batches import full_histories
+from tfmmrec.serving.export import serve_run
+from tfmmrec.serving.warmup import as_example, request_values
+
+QUERY_ROWS, CANDIDATE_ROWS = np.array([0, 3, 5]), np.array([2, 4, 9])
+K = np.array([5, 7, 2], np.int32)
+
+
+@dataclass
+class Answered:
+    """A model, what it was asked, and what it answered, by (signature, "all" or "required")."""
+
+    model: PythonModel
+    run: object
+    dataset: object
+    requests: dict
+    defaults: dict
+    answers: dict
+
+    @cached_property
+    def query_vectors(self) -> np.ndarray:
+        """By the tables that evaluation reads."""
+        embedder = self.run.embedder(self.dataset)
+        return embedder.queries(QUERY_ROWS, self.model.vectors, self.dataset.train)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """All cases, exported one by one and asked in one fresh process."""
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("served")
+    datasets = {name: make(folder) for name, make in DATASETS.items()}
+    found, questions = {}, []
+    for name, case in CASES.items():
+        dataset = datasets[case.dataset]
+        run = make_run(case, dataset, folder / "runs" / name)
+        served = serve_run(run, dataset)
+        tf.saved_model.save(served, str(folder / name), signatures=served.signatures_to_save)
+        requests, defaults = _requests(served, dataset)
+        questions.append((folder / name, [(signature, inputs) for (signature, _), inputs in requests.items()]))
+        found[name] = Answered(PythonModel(run, dataset), run, dataset, requests, defaults, {})
+    for case, answers in zip(found.values(), ask_stock_runtime(questions, folder), strict=True):
+        case.answers = dict(zip(case.requests, answers, strict=True))
+    return found
+
+
+def _requests(served, dataset):
+    """Each signature asked with all of its inputs and with the required ones alone."""
+    requests, defaults = {}, {}
+    rows = {"query": QUERY_ROWS, "candidate": CANDIDATE_ROWS}
+    for signature, described in served.description().items():
+        inputs = served.inputs(signature)
+        defaults |= {name: made.default for name, made in inputs.items()}
+        if signature == "recommend_examples":
+            continue
+        values = request_values(inputs, dataset, rows)
+        if "exclude" in values:
+            values["exclude"][:, 0] = dataset.candidates.ids[7].as_py()
+            values["k"] = K
+        requests[signature, "all"] = values
+        requests[signature, "required"] = {name: values[name] for name in described["required"]}
+    whole = requests["recommend", "all"]
+    examples = np.array([as_example({name: value[i] for name, value in whole.items()}) for i in range(3)], object)
+    requests["recommend_examples", "required"] = {"examples": examples}
+    requests["recommend", "one row"] = {name: value[:1] for name, value in whole.items()}
+    return requests, defaults
+
+
+@pytest.fixture(params=CASES)
+def case(request, answered):
+    return answered[request.param]
+
+
+def _without(scores, rows):
+    scores = np.array(scores)
+    scores[rows] = -np.inf
+    return scores
+
+
+def test_recommend(case):
+    scores = case.query_vectors @ case.model.vectors.T
+    length = case.requests["recommend", "all"]["history"].shape[1]
+    histories = full_histories(case.dataset.train, QUERY_ROWS, length)
+    for signature, how in (
+        ("recommend", "all"),
+        ("serving_default", "all"),
+        ("recommend_examples", "required"),
+        ("recommend", "one row"),
+    ):
+        answer = case.answers[signature, how]
+        size = 1 if how == "one row" else 3
+        assert answer["scores"].shape == (size, K[:size].max())
+        for row in range(size):
+            expected = _without(scores[row], [*histories[row][histories[row] >= 0], 7])
+            check_ranking(case.model, answer, row, expected, K[row])
+    encoders = case.run.model.query_tower.encoders
+    source = "query" if "id" in encoders else "history" if "history" in encoders else "features"
+    assert answer["source"].tolist() == [source.encode()]
+
+
+def test_recommend_with_what_is_required_alone(case):
+    inputs, answer = case.requests["recommend", "required"], case.answers["recommend", "required"]
+    assert len(inputs) == 1
+    scores = case.model.query(inputs, case.defaults) @ case.model.vectors.T
+    assert answer["scores"].shape == (3, 10)
+    for row in range(3):
+        history = case.model.rows(inputs["history"][row]) if "history" in inputs else []
+        check_ranking(case.model, answer, row, _without(scores[row], history), 10)
+    assert b"popular" not in answer["source"]
+
+
+def test_embed_query(case):
+    found = case.answers["embed_query", "all"]["vectors"]
+    np.testing.assert_allclose(found, case.query_vectors, rtol=1e-4, atol=1e-5)
+    expected = case.model.query(case.requests["embed_query", "required"], case.defaults)
+    np.testing.assert_allclose(case.answers["embed_query", "required"]["vectors"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_embed_candidate(case):
+    found = case.answers["embed_candidate", "all"]
+    np.testing.assert_allclose(found["vectors"], case.model.vectors[CANDIDATE_ROWS], rtol=1e-4, atol=1e-5)
+    if case.model.pooled is not case.model.vectors:
+        np.testing.assert_allclose(found["history_vectors"], case.model.pooled[CANDIDATE_ROWS], rtol=1e-4, atol=1e-5)
+    expected = case.model.candidate(case.requests["embed_candidate", "required"], case.defaults)
+    found = case.answers["embed_candidate", "required"]["vectors"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["all", "required"])
+def test_search(case, how):
+    inputs, answer = case.requests["search", how], case.answers["search", how]
+    sees_content = set(case.run.model.candidate_tower.encoders) != {"id"}
+    if not sees_content:
+        assert (answer["candidate_ids"] == b"").all() and np.isneginf(answer["scores"]).all()
+        return
+    cosines = case.model.cosines(case.model.candidate(inputs, case.defaults))
+    for row in range(3):
+        expected = _without(cosines[row], [7]) if how == "all" else cosines[row]
+        check_ranking(case.model, answer, row, expected, K[row] if how == "all" else 10)
+
+
+@pytest.mark.parametrize("how", ["all", "required"])
+def test_similar(case, how):
+    cosines = case.model.cosines(case.model.vectors[CANDIDATE_ROWS])
+    for row, own in enumerate(CANDIDATE_ROWS):
+        out, k = ([own, 7], K[row]) if how == "all" else ([own], 10)
+        check_ranking(case.model, case.answers["similar", how], row, _without(cosines[row], out), k)
+
+
+def test_score(case):
+    expected = np.sum(case.query_vectors * case.model.vectors[CANDIDATE_ROWS], axis=1)
+    np.testing.assert_allclose(case.answers["score", "all"]["scores"], expected, rtol=1e-4, atol=1e-5)
+    inputs = case.requests["score", "required"]
+    assert len(inputs) == 2
+    queries, candidates = case.model.query(inputs, case.defaults), case.model.candidate(inputs, case.defaults)
+    found = case.answers["score", "required"]["scores"]
+    np.testing.assert_allclose(found, np.sum(queries * candidates, axis=1), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,160 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.serving.catalogue import fashion, untrained_run
+from tfmmrec.serving.answers import answer, feature_value, picture
+from tfmmrec.serving.export import export_run
+from tfmmrec.serving.exported_model import load_exported
+from tfmmrec.types import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return load_exported(exported)
+
+
+@pytest.fixture(scope="module")
+def garments(tmp_path_factory):
+    """A catalogue with pictures, and its exported model."""
+    folder = tmp_path_factory.mktemp("fashion")
+    dataset = fashion(folder / "data")
+    return dataset, load_exported(
+        export_run(untrained_run(dataset, folder / "run", candidate_id=False), dataset=dataset)
+    )
+
+
+def test_a_known_query(model):
+    found = answer(model, query_id="q1", k=3)
+    assert (found.source, found.notes, len(found.candidates)) == ("query", [], 3)
+    scores = [entry.score for entry in found.candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert set(found.candidates[0].display) == {"title", "mood"}
+
+
+def test_a_dataset_knows_more_of_a_query(model, song_dataset):
+    seen = song_dataset.candidates.ids.take(song_dataset.train.candidates_of(1)).to_pylist()
+    found = answer(model, query_id="q1", k=30, dataset=song_dataset)
+    ids = [entry.candidate_id for entry in found.candidates]
+    assert not set(ids) & set(seen) and len(ids) == 30 - len(set(seen))
+    raw = {name: song_dataset.queries.features[name] for name in ("about", "age", "face", "tastes")}
+    inputs = {
+        "query_about": raw["about"][1].as_py(),
+        "query_age": raw["age"][1],
+        "query_face": raw["face"][1],
+        "query_tastes": raw["tastes"][1].as_py(),
+        "history": seen[::-1],
+    }
+    expected = model.ask("recommend", query_id="q1", k=30, **inputs)
+    np.testing.assert_allclose([entry.score for entry in found.candidates], expected["scores"][: len(ids)], atol=1e-5)
+    changed = answer(model, query_id="q1", k=30, dataset=song_dataset, features={"age": 99.0})
+    assert changed.candidates[0].score != found.candidates[0].score, "what is given outweighs the dataset"
+    found = answer(model, query_id="stranger", dataset=song_dataset)
+    assert found.source == "popular" and "the dataset has no query 'stranger'" in found.notes
+
+
+def test_an_unknown_query_gets_the_popular_and_is_told(model):
+    found = answer(model, query_id="nobody", k=2)
+    assert found.source == "popular"
+    assert found.notes[0] == "the query 'nobody' is unknown to the model"
+    assert "these are the most popular candidates" in found.notes[1]
+
+
+def test_a_history(model):
+    found = answer(model, history=["s1", "zz", "s1", "s2"], exclude=["s3"], k=30)
+    assert found.source == "history" and found.notes == ["unknown to the model: zz"]
+    ids = {entry.candidate_id for entry in found.candidates}
+    assert len(ids) == 27 and not {"s1", "s2", "s3"} & ids
+    assert answer(model, history=[f"s{i}" for i in range(20)]).source == "history", "the newest that fit are taken"
+
+
+def test_features_alone_go_to_the_side_that_has_them(model):
+    assert answer(model, features={"age": "30", "tastes": "rock,folk"}).source == "features"
+    assert answer(model, features={"sound": "1,0,0,1", "mood": "sad,glad"}).source == "content"
+
+
+def test_words_that_nobody_has_written(model):
+    found = answer(model, text="slow cold dark", features={"length": "180"}, k=4)
+    assert found.source == "content" and len(found.candidates) == 4
+    assert all(-1 <= entry.score <= 1.0001 for entry in found.candidates)
+    found = answer(model, text="unheard")
+    assert found.candidates == [] and found.notes == [
+        "the model sees nothing that it knows in this content, so nothing is near it"
+    ]
+
+
+def test_a_picture_and_words_that_nobody_has_seen(garments, tmp_path):
+    _, model = garments
+    random = np.random.default_rng(1)
+    Image.fromarray(random.integers(0, 255, (40, 30, 3), np.uint8)).save(tmp_path / "new.webp")
+    found = answer(model, image=tmp_path / "new.webp", text="a silk dress for the evening", k=5)
+    assert found.source == "content" and len(found.candidates) == 5 and found.candidates[0].display["title"]
+    alone = answer(model, image=(tmp_path / "new.webp").read_bytes(), k=5)
+    assert [entry.score for entry in alone.candidates] != [entry.score for entry in found.candidates]
+    single = answer(model, features={"picture": str(tmp_path / "new.webp")}, k=5)
+    assert single.candidates == alone.candidates
+
+
+def test_what_is_in_the_catalogue_is_nearest_to_its_own_content(garments):
+    dataset, model = garments
+    row = next(row for row in range(120) if dataset.candidates.image_bytes("picture", [row])[0])
+    features = {name: column[row] for name, column in dataset.candidates.features.items()}
+    features = {name: value.as_py() if hasattr(value, "as_py") else value for name, value in features.items()}
+    features["picture"] = dataset.root / features["picture"]
+    found = answer(model, features=features, k=2).candidates
+    assert found[0].candidate_id == dataset.candidates.ids[row].as_py()
+    assert found[0].score == pytest.approx(1.0, abs=1e-4) and found[1].score < 0.9999
+    assert found[0].display["picture"] == dataset.candidates.display["picture"][row].as_py()
+
+
+QUESTIONS = [
+    ({}, "nothing is asked; give a query id, a history, an image, a text, or features"),
+    ({"query_id": "q1", "history": ["s1"]}, "a known query or a history, not both"),
+    ({"query_id": "q1", "text": "x"}, "give one of the two"),
+    ({"query_id": "q1", "k": 0}, "k must lie in 1 to 1000, got 0"),
+    (
+        {"query_id": "q1", "features": {"title": "x"}},
+        "no feature is called 'title'; there are about, tastes, age, face",
+    ),
+    ({"query_id": "q1", "features": {"age": "old"}}, "feature age: expected a number, got 'old'"),
+    ({"features": {"age": "30", "title": "x"}}, "neither queries nor candidates have all of age, title"),
+    ({"image": b""}, "candidates have no image feature; they have title, genre"),
+    ({"text": "x", "features": {"sound": "1;2"}}, "feature sound: expected numbers between commas, got '1;2'"),
+    ({"text": "x", "features": {"sound": "1,2"}}, r"candidate_sound must have the shape \[4\], got \[2\]"),
+    ({"query_id": "q1", "exclude": ["s1"] * 101}, "exclude takes at most 100 entries, got 101"),
+]
+
+
+@pytest.mark.parametrize(("question", "message"), QUESTIONS)
+def test_questions_that_cannot_be_answered(model, question, message):
+    with pytest.raises(UsageError, match=message):
+        answer(model, **question)
+
+
+def test_a_dataset_goes_with_a_known_query(model, song_dataset):
+    for question in ({"history": ["s1"]}, {"text": "x"}):
+        with pytest.raises(UsageError, match="a dataset gives the features of a known query"):
+            answer(model, dataset=song_dataset, **question)
+
+
+def test_pictures_that_cannot_be_read(tmp_path):
+    (tmp_path / "words.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"words.png: not a picture"):
+        picture(tmp_path / "words.png")
+    with pytest.raises(DataError, match="nowhere.png: the picture cannot be read: No such file"):
+        picture(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match="the picture: not a picture"):
+        picture(b"nothing")
+    whole = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(whole, "PNG")
+    with pytest.raises(DataError, match="damaged picture"):
+        picture(whole.getvalue()[:-30])
+
+
+def test_values_that_are_no_strings_stay_as_they_are(model):
+    features = model.schema.candidates.features
+    assert feature_value("length", 3, features) == 3
+    assert feature_value("sound", [1.0], features) == [1.0]
+    assert feature_value("length", " 3.5 ", features) == 3.5

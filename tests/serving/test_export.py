@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tests.serving.catalogue import songs, untrained_run
+from tfmmrec.runs import write_config
+from tfmmrec.serving.export import export_run, serve_run
+from tfmmrec.serving.inputs import ListLengths
+from tfmmrec.types import DataError, UsageError
+
+
+def test_what_lies_in_an_export(exported):
+    files = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    extra = ("model.json", "schema.json", "signatures.json", "size.json", "candidates.parquet")
+    assert {"saved_model.pb", "variables/variables.index", *(f"assets.extra/{name}" for name in extra)} <= files
+    assert "assets.extra/tf_serving_warmup_requests" in files
+
+
+def test_no_input_has_a_name_that_is_changed(exported):
+    content = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    signatures = content.meta_graphs[0].signature_def
+    described = json.loads((exported / "assets.extra" / "signatures.json").read_text())
+    for name, entry in described.items():
+        assert set(signatures[name].inputs) == set(entry["inputs"])
+        assert set(signatures[name].inputs) - set(signatures[name].defaults) == set(entry["required"])
+        assert not any("/" in key for key in entry["inputs"])
+        for key, value in signatures[name].defaults.items():
+            assert value.tensor_shape.dim[0].size == 1, f"{name}: one row of {key} stands for a batch of any size"
+
+
+def test_nothing_is_saved_twice_and_no_table_is_in_the_graph(tmp_path):
+    """With 1,500 candidates, of which every table grows, the arrays are all that grows."""
+    dataset = songs(num_candidates=1500, num_queries=400)
+    path = export_run(untrained_run(dataset, tmp_path / "run", dim=64), dataset=dataset)
+    assert path == tmp_path / "run" / "export"
+    sizes = json.loads((path / "assets.extra" / "size.json").read_text())
+    written = sum(file.stat().st_size for file in (path / "variables").iterdir())
+    assert sizes["total_bytes"] <= written <= 1.02 * sizes["total_bytes"]
+    content = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    library = content.meta_graphs[0].graph_def.library.function
+    constants = [node for function in library for node in function.node_def if node.op == "Const"]
+    assert constants and max(node.ByteSize() for node in constants) < 8192
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    arrays = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "CHECKPOINTABLE" not in name]
+    large = [array for array in arrays if array.size > 1000 and array.dtype == np.float32]
+    assert len(large) >= 3
+    for place, array in enumerate(large):
+        for other in large[place + 1 :]:
+            assert array.shape != other.shape or not np.array_equal(array, other)
+
+
+def test_a_run_folder_is_enough(tmp_path, song_dataset, song_run, monkeypatch):
+    """The dataset is loaded from where it was, or from elsewhere; other candidates may be indexed."""
+    with pytest.raises(DataError, match="was trained on data in memory; name a dataset folder"):
+        export_run(song_run.path, tmp_path / "out")
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+    fewer = songs(num_candidates=12)
+    path = export_run(song_run.path, tmp_path / "out", fewer)
+    assert pq.read_metadata(path / "assets.extra" / "candidates.parquet").num_rows == 12
+
+
+def test_the_door_is_checked_first(tmp_path, song_run):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="holds something that is no export"):
+        export_run(song_run, tmp_path / "mine", dataset="a folder that is not even looked for")
+    write_config(tmp_path / "run", song_run.config.model_copy(update={"finished": False}))
+    with pytest.raises(DataError, match="its training has not finished"):
+        export_run(tmp_path / "run")
+    assert not (tmp_path / "run" / "export").exists()
+
+
+def test_lengths_are_chosen_at_export(song_run, song_dataset):
+    served = serve_run(song_run, song_dataset, lengths=ListLengths(history=2, exclude=1, allow=1, deny=1))
+    shapes = {name: made.spec.shape.as_list() for name, made in served.inputs("recommend").items()}
+    assert (shapes["history"], shapes["exclude"], shapes["allow"], shapes["deny"]) == ([None, 2],) + 3 * ([None, 1],)
+    default = serve_run(song_run, song_dataset).inputs("serving_default")["history"].spec.shape.as_list()
+    assert default == [None, 5], "the model's own"
