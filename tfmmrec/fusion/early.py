@@ -15,22 +15,26 @@ from tfmmrec.types import Embedded, UsageError
 class EarlyFusion(tf.keras.layers.Layer):
     """e = MLP([x_1; …; x_M; b]): the vectors, zero where absent, and which of them are present, through an MLP.
 
-    Without hidden layers it is linear: every modality has its own projection, and the sum is the vector.
+    Without hidden layers it is linear: every modality has its own projection, and the sum is the vector. Modalities
+    that are vectors of the result's size already, such as an id's embedding, may be added as they are: a projection
+    behind an embedding adds nothing but steps. e = Σ_direct x_m + MLP([x_others; b]).
 
     Args:
         dim: size of the result.
         hidden_dims: sizes of the hidden layers, each with ReLU and dropout.
+        direct: modalities that are added as they are; those that a batch does not have are passed over.
         activation: of the result, such as "tanh"; none by default.
         dropout: in the hidden layers, in [0, 1).
 
     Raises:
-        UsageError: a size below 1 or a dropout outside [0, 1).
+        UsageError: a size below 1, a dropout outside [0, 1), or a direct modality of another size than `dim`.
     """
 
     def __init__(
         self,
         dim: int,
         hidden_dims: Sequence[int] = (),
+        direct: Sequence[str] = (),
         activation: str | None = None,
         dropout: float = 0.0,
         **kwargs,
@@ -42,6 +46,7 @@ class EarlyFusion(tf.keras.layers.Layer):
             raise UsageError(f"dropout must lie in [0, 1), got {dropout}")
         self.dim = dim
         self.hidden_dims = tuple(hidden_dims)
+        self.direct = tuple(direct)
         self.activation = activation
         self.dropout = dropout
         self.hidden = [
@@ -49,20 +54,29 @@ class EarlyFusion(tf.keras.layers.Layer):
             for i, size in enumerate(self.hidden_dims)
         ]
         self.dropouts = [Dropout(dropout, name=f"dropout_{i}") for i in range(len(self.hidden_dims))]
-        self.output_layer = tf.keras.layers.Dense(dim, activation=activation, name="output")
+        self.output_layer = tf.keras.layers.Dense(dim, name="output")
 
     def call(self, embedded: Mapping[str, Embedded], training: bool | None = None) -> tf.Tensor:
         """Modalities of any sizes -> `[batch, dim]`."""
-        parts = [*masked_vectors(embedded, self.compute_dtype), presence(embedded, self.compute_dtype)]
-        x = tf.concat(parts, axis=1)  # [batch, sum of the sizes + num_modalities]
+        names, vectors = sorted(embedded), masked_vectors(embedded, self.compute_dtype)
+        added = [vector for name, vector in zip(names, vectors, strict=True) if name in self.direct]
+        others = [vector for name, vector in zip(names, vectors, strict=True) if name not in self.direct]
+        for vector in added:
+            if vector.shape[-1] != self.dim:
+                raise UsageError(
+                    f"a direct modality must have the result's size {self.dim}, got {vector.shape[-1]}; take it out of "
+                    f"direct={self.direct}"
+                )
+        x = tf.concat([*others, presence(embedded, self.compute_dtype)], axis=1)  # [batch, sizes + num_modalities]
         for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
             x = dropout(layer(x), training=training)
-        return self.output_layer(x)
+        return tf.keras.activations.get(self.activation)(tf.add_n([*added, self.output_layer(x)]))
 
     def get_config(self):
         return super().get_config() | {
             "dim": self.dim,
             "hidden_dims": list(self.hidden_dims),
+            "direct": list(self.direct),
             "activation": self.activation,
             "dropout": self.dropout,
         }

@@ -103,7 +103,9 @@ def build_two_tower(
     pooling_tower = None
     if history and history_tower and schema.queries.history is not None and loss != "sampled_softmax":
         own_id = {"id": IdentifierEncoder(statistics.candidate_ids, dim, name="id")} if candidate_id else {}
-        pooling_tower = Tower(candidate_encoders | own_id, EarlyFusion(dim=dim, name="fusion"), name="history_tower")
+        pooling_tower = Tower(
+            candidate_encoders | own_id, EarlyFusion(dim=dim, direct=["id"], name="fusion"), name="history_tower"
+        )
     query_encoders = {}
     if query_id:
         query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
@@ -116,7 +118,7 @@ def build_two_tower(
 
     if fusion == "early":
         candidate_fusion: tf.keras.layers.Layer = EarlyFusion(
-            dim=dim, hidden_dims=hidden_dims, dropout=dropout, name="fusion"
+            dim=dim, hidden_dims=hidden_dims, direct=["id"], dropout=dropout, name="fusion"
         )
     elif fusion == "late":
         candidate_fusion = LateFusion(dim=dim, name="fusion")
@@ -125,11 +127,13 @@ def build_two_tower(
     late = fusion != "early"
     num_blocks = len(candidate_encoders) + (fusion == "hybrid")
     head = LateQueryHead(num_blocks=num_blocks, dim=dim, name="head") if late else None
+    # a history of the candidates' own vectors needs a projection, or it could find only what is like it
+    direct = ["id"] if pooling_tower is None else ["id", "history"]
     counted = loss != "sampled_softmax" or (count_frequencies and global_batch_size is not None)
     return TwoTower(
         Tower(
             query_encoders,
-            EarlyFusion(dim=dim, hidden_dims=query_hidden_dims, dropout=dropout, name="fusion"),
+            EarlyFusion(dim=dim, hidden_dims=query_hidden_dims, direct=direct, dropout=dropout, name="fusion"),
             head=head,
             normalize=normalize and not late,
             name="query_tower",
