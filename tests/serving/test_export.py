@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -6,9 +11,12 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tests.serving.catalogue import songs, untrained_run
-from tfmmrec.runs import write_config
+from tests.conftest import ROOT
+from tests.serving.catalogue import fashion, songs, untrained_run
+from tfmmrec.embedding import raw_inputs
+from tfmmrec.runs import Run, build_model, write_config
 from tfmmrec.serving.export import export_run, serve_run
+from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.types import DataError, UsageError
 
@@ -72,6 +80,43 @@ def test_the_door_is_checked_first(tmp_path, song_run):
     with pytest.raises(DataError, match="its training has not finished"):
         export_run(tmp_path / "run")
     assert not (tmp_path / "run" / "export").exists()
+
+
+def test_killed_while_another_exports(tmp_path):
+    """A real export, killed on its way: nothing of it is seen, the other is whole, the next one clears up."""
+    dataset = fashion(tmp_path / "data")
+    run = untrained_run(dataset, tmp_path / "run")
+    target = tmp_path / "out" / "export"
+    code = f"from tfmmrec.serving.export import export_run\nexport_run({str(run.path)!r}, {str(target)!r})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    slow = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+    while not (staged := list(target.parent.glob(".export.export-*")) if target.parent.exists() else []):
+        assert slow.poll() is None, slow.stderr.read()
+        time.sleep(0.01)
+    slow.send_signal(signal.SIGSTOP)  # it holds still, in the middle
+    assert not target.exists()
+    export_run(run, target, dataset)
+    assert staged[0].exists(), "what somebody else is writing is not cleared away"
+    slow.kill()
+    slow.communicate()
+    assert sorted(path.name for path in target.parent.iterdir()) == [staged[0].name, "export"]
+    first = (target / "saved_model.pb").stat().st_ino
+    export_run(run, target, dataset)
+    assert [path.name for path in target.parent.iterdir()] == ["export"]
+    assert (target / "saved_model.pb").stat().st_ino != first and load_exported(target).about["run_id"] == "run-7"
+
+
+def test_a_model_on_several_replicas(tmp_path, song_run, song_dataset, replicas):
+    with replicas(2).scope():
+        mirrored = build_model(song_run.config, song_run.statistics)
+    run = Run(song_run.path, song_run.config, song_run.statistics, mirrored)
+    model = load_exported(export_run(run, tmp_path / "out", song_dataset))
+    expected = song_run.embedder(song_dataset).candidates()
+    raw = raw_inputs(
+        song_run.model.candidate_tower, song_dataset.candidates, song_dataset.schema.candidates.features, [4]
+    )
+    found = model.ask("embed_candidate", **{f"candidate_{name}": value[0] for name, value in raw.items()})
+    np.testing.assert_allclose(found["vectors"], expected[4], atol=1e-5)
 
 
 def test_lengths_are_chosen_at_export(song_run, song_dataset):

@@ -56,8 +56,8 @@ def export_run(
     """
     where = run.path if isinstance(run, Run) else Path(run)
     target = str(to if to is not None else where / "export")
-    if not isinstance(run, Run):
-        run = load_run(run)
+    if not isinstance(run, Run) or _is_mirrored(run):
+        run = load_run(where)
     with writing(target) as folder:
         if not isinstance(dataset, Dataset):
             dataset = run.load_dataset(dataset)
@@ -66,6 +66,11 @@ def export_run(
         write_assets(folder, run, dataset.candidates, served)
         write_warmup(folder, served, dataset, run.config.options.get("seed", 0))
     return target if is_remote(target) else Path(target)
+
+
+def _is_mirrored(run: Run) -> bool:
+    """Whether the model is spread over replicas: a graph captures the variables of one of them only."""
+    return any(isinstance(variable, tf.distribute.DistributedValues) for variable in run.model.variables)
 
 
 def serve_run(

@@ -138,7 +138,8 @@ def _weights(recommender: Recommender, inputs: Mapping[str, Input]) -> dict[str,
     read = tf.function(embed, autograph=False).get_concrete_function(specs).graph.variables
     paths = _paths(recommender.model)
     of_index = {id(variable) for variable in recommender.index.variables}
-    return {paths.get(id(v), v.name.split(":")[0]): v for v in read if id(v) not in of_index}
+    named = {paths.get(id(v), v.name.split(":")[0]): v for v in read if id(v) not in of_index}
+    return dict(sorted(named.items()))
 
 
 def _paths(model) -> dict[int, str]:
