@@ -1,6 +1,7 @@
 import pytest
 import tensorflow as tf
 
+from tfmmrec import strategies
 from tfmmrec.strategies import make_strategy
 from tfmmrec.types import UsageError
 
@@ -9,6 +10,7 @@ from tfmmrec.types import UsageError
 def gpus(monkeypatch):
     """`gpus(n)`: makes it look as if there were n GPUs; a mirrored strategy is not really built over them."""
     built = []
+    monkeypatch.setattr(strategies, "_mirrored_over", strategies._mirrored_over.__wrapped__)
 
     def pretend(number):
         devices = [tf.config.LogicalDevice(f"/device:GPU:{index}", "GPU") for index in range(number)]
@@ -34,6 +36,11 @@ def test_mirrored_takes_all_logical_cpus_without_gpus(replicas):
     assert [device[-5:] for device in strategy.extended.worker_devices] == ["CPU:0", "CPU:1", "CPU:2", "CPU:3"]
 
 
+def test_a_second_training_in_a_process_gets_the_same_mirrored_strategy(replicas):
+    replicas(2)  # splits the CPU
+    assert make_strategy("mirrored") is make_strategy("mirrored")
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_auto_is_the_default_device_without_two_gpus(gpus, number):
     built = gpus(number)
@@ -44,7 +51,7 @@ def test_auto_is_the_default_device_without_two_gpus(gpus, number):
 
 def test_with_two_gpus_auto_is_mirrored(gpus):
     built = gpus(2)
-    assert make_strategy("auto") == "mirrored" and built == [None]
+    assert make_strategy("auto") == "mirrored" and built == [["/device:GPU:0", "/device:GPU:1"]]
 
 
 @pytest.mark.parametrize("number", [1, 2])

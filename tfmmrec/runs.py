@@ -30,7 +30,7 @@ from tfmmrec.data.statistics import Statistics
 from tfmmrec.embedding import Embedder, Progress, preprocess_entities
 from tfmmrec.schema import Schema
 from tfmmrec.types import DataError
-from tfmmrec.zoo import ZOO
+from tfmmrec.zoo import ZOO, check_hyperparameters
 
 
 class RunConfig(BaseModel):
@@ -81,8 +81,16 @@ def read_config(run: Path) -> RunConfig:
 
 
 def build_model(config: RunConfig, statistics: Statistics) -> tf.keras.Model:
-    """Builds a run's model with all its weights, untrained."""
-    model = ZOO[config.model].build(config.data_schema, statistics, **config.hyperparameters)
+    """Builds a run's model with all its weights, untrained.
+
+    Raises:
+        UsageError: a model or hyperparameters that the zoo does not know.
+    """
+    check_hyperparameters(config.model, config.hyperparameters)
+    entry, given = ZOO[config.model], dict(config.hyperparameters)
+    if "batch_size" in config.options and "global_batch_size" in entry.hyperparameters:
+        given.setdefault("global_batch_size", config.options["batch_size"])
+    model = entry.build(config.data_schema, statistics, **given)
     model.build_towers()
     return model
 

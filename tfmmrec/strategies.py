@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import tensorflow as tf
 
 from tfmmrec.types import UsageError
@@ -19,10 +21,18 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
-        return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+        return _mirrored(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
     if name == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "mirrored":
-        devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return _mirrored(gpus or tf.config.list_logical_devices("CPU"))
     raise UsageError(f"strategy must be auto, cpu or mirrored, got {name!r}")
+
+
+def _mirrored(devices) -> tf.distribute.Strategy:
+    return _mirrored_over(tuple(device.name for device in devices))
+
+
+@cache  # a second one in a process would number its collective operations as the first did, and mix them up
+def _mirrored_over(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(list(devices))

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 import tfmmrec
-from tfmmrec.callbacks.keeper import Keeper
+from tfmmrec.callbacks.keeper import Keeper, best_weights, plain_states, set_plain_states
 from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.validation import Validation
@@ -24,11 +24,11 @@ from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress
 from tfmmrec.preparation import prepare
-from tfmmrec.runs import Run, RunConfig, load_run, read_config, read_state, write_config, write_text
+from tfmmrec.runs import Run, RunConfig, build_model, load_run, read_config, read_state, write_config, write_text
 from tfmmrec.strategies import make_strategy
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import DataError, UsageError
-from tfmmrec.zoo import ZOO
+from tfmmrec.zoo import ZOO, check_hyperparameters
 
 __all__ = ["TrainingOptions", "train"]
 
@@ -61,7 +61,8 @@ def train(
         The finished run.
 
     Raises:
-        UsageError: unknown model or hyperparameter; the folder holds a run already.
+        UsageError: unknown model or hyperparameter; the folder holds a run already; no such `monitor`.
+        FloatingPointError: the loss or the validation metric is no longer finite.
         DataError: nothing to train on; on resume, the dataset is another one.
     """
     run = Path(run)
@@ -80,8 +81,7 @@ def train(
 def _new_config(dataset, run, model, hyperparameters, options, dataset_config) -> RunConfig:
     if (run / "config.json").exists():
         raise UsageError(f"{run}: holds a run already; choose another folder, or go on with --resume")
-    if model not in ZOO:
-        raise UsageError(f"model must be one of {', '.join(sorted(ZOO))}, got {model!r}")
+    check_hyperparameters(model, hyperparameters or {})
     return RunConfig(
         run_id=uuid.uuid4().hex,
         version=tfmmrec.__version__,
@@ -142,14 +142,19 @@ class _Training:
                 "epochs": best,
                 "validation": {name: value for name, value in row.items() if name.startswith("val_")},
                 "rows": keeper.rows,
+                "callbacks": plain_states(self.callbacks),
             }
             write_text(self.run / "state.json", json.dumps(state))
+        else:
+            set_plain_states(self.callbacks, state["callbacks"])
         if self._refits:
             keeper, model = self._fit("refit", self.dataset.train, None, state["epochs"])
             state["refit_rows"] = keeper.rows
         else:
             model = self._build()
-            best = tf.train.Checkpoint(model=model).read(str(self.run / "checkpoints" / "select" / "best"))
+            best = tf.train.Checkpoint(model=model).read(
+                best_weights(self.run / "checkpoints" / "select", state["epochs"])
+            )
             best.assert_existing_objects_matched().expect_partial()
         return self._finish(model, state)
 
@@ -164,12 +169,7 @@ class _Training:
 
     def _build(self) -> tf.keras.Model:
         tf.keras.utils.set_random_seed(self.options.seed)
-        model = ZOO[self.config.model].build(
-            self.config.data_schema,
-            self.statistics,
-            **({"global_batch_size": self.options.batch_size} | self.config.hyperparameters),
-        )
-        model.build_towers()
+        model = build_model(self.config, self.statistics)
         for name in model.candidate_tower.cached_features:
             model.candidate_tower.encoders[name].trainable = False
         return model
@@ -210,7 +210,7 @@ class _Training:
             patience=options.patience if monitor else None,
             others=self.callbacks,
             save_seconds=options.save_seconds,
-            keep_best=bool(monitor) and not self._refits,
+            keep_best=valid is not None and not self._refits,
         )
         if not self.resume:
             shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
@@ -225,7 +225,7 @@ class _Training:
             steps = stream.steps_per_epoch
             title = {"select": "choosing the epoch", "refit": "refit on all of train"}[phase]
             callbacks.append(ProgressBar(title, stream.batch_size, epochs * steps, first * steps))
-        if first < epochs and not keeper.stopped:
+        if first < epochs and not keeper.finished:
             model.fit(
                 stream.dataset(first * stream.steps_per_epoch),
                 initial_epoch=first,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from tfmmrec.models.two_tower_builder import build_two_tower
+from tfmmrec.types import UsageError
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,14 @@ class ZooEntry:
     needs: str
     when: str
     training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What may be set of the model: name -> type."""
+        fixed = getattr(self.build, "keywords", {})  # what this entry is made by
+        types = get_type_hints(getattr(self.build, "func", self.build))
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: types[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in fixed}
 
 
 _TRAINING: dict[str, Any] = {"epochs": 150, "batch_size": 512, "learning_rate": 3e-3, "patience": 8}
@@ -67,3 +80,30 @@ ZOO: dict[str, ZooEntry] = {
         _TRAINING,
     ),
 }
+
+
+def check_hyperparameters(model: str, given: Mapping[str, Any], options: Sequence[str] = ()) -> None:
+    """Refuses what a model cannot be built with.
+
+    Args:
+        model: a name of the zoo.
+        given: hyperparameters, name -> value.
+        options: names that are not the model's but could have been meant.
+
+    Raises:
+        UsageError: no such model or hyperparameter, or a value of another type.
+    """
+    if model not in ZOO:
+        raise UsageError(f"model must be one of {', '.join(sorted(ZOO))}, got {model!r}")
+    known = ZOO[model].hyperparameters
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, *options], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            training = f"; its training has {', '.join(options)}" if options else ""
+            raise UsageError(f"{model} has no setting {name!r}; {hint}It has {', '.join(known)}{training}")
+        try:
+            TypeAdapter(known[name]).validate_python(value)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]["msg"]
+            raise UsageError(f"{name}={value!r} does not suit {model}: {problem[0].lower()}{problem[1:]}") from None

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.types import UsageError
+
 
 class _KeptState(tf.train.experimental.PythonState):
     """Plain values that are saved in the same file as the weights, so that both are always of one moment."""
 
     def __init__(self):
-        self.values: dict = {"epoch": 0, "rows": [], "best": None, "best_epoch": 0, "callbacks": []}
+        self.values: dict = {"epoch": 0, "rows": [], "best": None, "best_epoch": 0}
+        self.values |= {"finished": False, "callbacks": []}
 
     def serialize(self) -> str:
         return json.dumps(self.values)
@@ -36,7 +39,11 @@ class Keeper(tf.keras.callbacks.Callback):
         patience: validations without a new best after which the fit stops; None for never.
         others: the user's callbacks, whose state is kept too.
         save_seconds: at least so many seconds between two checkpoints.
-        keep_best: also keep the weights of the best epoch.
+        keep_best: also keep the weights of the best epoch, see `best_weights`.
+
+    Raises:
+        FloatingPointError: the loss or the monitored metric is no longer finite.
+        UsageError: there are validation metrics, but not the one that is to be monitored.
     """
 
     def __init__(
@@ -90,10 +97,14 @@ class Keeper(tf.keras.callbacks.Callback):
         validated = [row["epoch"] for row in self.rows if self.monitor in row]
         return sum(epoch > values["best_epoch"] for epoch in validated) >= self.patience
 
+    @property
+    def finished(self) -> bool:
+        """Whether the fit was stopped, by this or by another callback."""
+        return self._state.values["finished"]
+
     def on_train_begin(self, logs=None):
         self._started = time.monotonic()
-        for other, values in zip(self.others, self._state.values["callbacks"], strict=False):
-            vars(other).update(values)
+        set_plain_states(self.others, self._state.values["callbacks"])
 
     def on_epoch_end(self, epoch, logs=None):
         values = self._state.values
@@ -102,30 +113,62 @@ class Keeper(tf.keras.callbacks.Callback):
         self._started = time.monotonic()
         values["rows"].append(row)
         values["epoch"] = epoch + 1
+        self._check(row)
         value = row.get(self.monitor) if self.monitor else None
-        if value is not None and not np.isfinite(value):
-            raise FloatingPointError(f"{self.monitor} became {value} in epoch {epoch + 1}; lower the learning rate")
         if value is not None and (values["best"] is None or value > values["best"]):
             values["best"], values["best_epoch"] = value, epoch + 1
-            if self.keep_best:
-                tf.train.Checkpoint(model=self.model).write(str(self.folder / "best"))
+            self._write_best()
         if self.stopped:
             self.model.stop_training = True
+        values["finished"] = bool(self.model.stop_training)
         if time.monotonic() - self._last_save >= self.save_seconds:
             self.save()
 
+    def _check(self, row: dict) -> None:
+        for name in ("loss", self.monitor):
+            if not np.isfinite(row.get(name, 0.0)):
+                raise FloatingPointError(f"{name} became {row[name]} in epoch {row['epoch']}; lower the learning rate")
+        validated = [name for name in row if name.startswith("val_")]
+        if self.monitor and validated and self.monitor not in row:
+            raise UsageError(f"monitor must be one of {', '.join(validated)}, got {self.monitor!r}")
+
     def save(self) -> None:
         """Writes a checkpoint now."""
-        self._state.values["callbacks"] = [_plain(other) for other in self.others]
+        self._state.values["callbacks"] = plain_states(self.others)
         self._manager.save()
         self._last_save = time.monotonic()
+        kept = Path(best_weights(self.folder, self.best_epoch)).name
+        for path in self.folder.glob("best-*"):  # a resumed fit may go back to the best of this checkpoint, not before
+            if path.name.split(".")[0] != kept:
+                path.unlink()
 
     def on_train_end(self, logs=None):
+        if not self._state.values["best_epoch"]:
+            self._write_best()
         self.save()
+
+    def _write_best(self) -> None:
+        if self.keep_best:
+            tf.train.Checkpoint(model=self.model).write(best_weights(self.folder, self.best_epoch))
+
+
+def best_weights(folder: Path, epoch: int) -> str:
+    """Where the weights of the best epoch (from 1) are kept in a keeper's folder."""
+    return str(folder / f"best-{epoch}")
+
+
+def plain_states(callbacks: Sequence[tf.keras.callbacks.Callback]) -> list[dict]:
+    """The attributes of each callback that are plain numbers, strings or truth values."""
+    return [_plain(callback) for callback in callbacks]
+
+
+def set_plain_states(callbacks: Sequence[tf.keras.callbacks.Callback], states: Sequence[dict]) -> None:
+    """Gives callbacks the attributes that `plain_states` took."""
+    for callback, values in zip(callbacks, states, strict=False):
+        vars(callback).update(values)
 
 
 def _plain(callback: tf.keras.callbacks.Callback) -> dict:
-    """The attributes of a callback that are plain numbers, strings or truth values."""
     plain = {}
     for name, value in vars(callback).items():
         if isinstance(value, np.generic):

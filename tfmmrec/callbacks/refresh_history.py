@@ -13,7 +13,8 @@ class RefreshHistory(tf.keras.callbacks.Callback):
 
     Args:
         embedder: embeds all candidates with the model as it is.
-        every_steps: how often; the table is also filled before the first step.
+        every_steps: how often; the table is also filled before the first step. A resumed training goes on with the
+            table of its checkpoint.
     """
 
     def __init__(self, embedder: Embedder, every_steps: int = 200):
@@ -24,11 +25,15 @@ class RefreshHistory(tf.keras.callbacks.Callback):
         self.every_steps = every_steps
 
     def on_train_begin(self, logs=None):
-        self._refresh()
+        if self._num_steps() == 0:
+            self._refresh()
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) % self.every_steps == 0:
+        if self._num_steps() % self.every_steps == 0:
             self._refresh()
+
+    def _num_steps(self) -> int:
+        return int(self.model.optimizer.iterations.numpy())
 
     def _refresh(self):
         if self.model.history_table is not None:

@@ -18,9 +18,12 @@ class Validation(tf.keras.callbacks.Callback):
         train: what was trained on: left out of the ranking, and the source of histories.
         valid: the held-out interactions.
         ks: cut-offs.
-        every: epochs between two validations.
+        every: epochs between two validations; the last epoch has one in any case.
         max_queries: validates on a seeded choice of so many queries when there are more.
         seed: of that choice.
+
+    Raises:
+        FloatingPointError: the model has diverged.
     """
 
     def __init__(
@@ -45,11 +48,13 @@ class Validation(tf.keras.callbacks.Callback):
         self.valid = valid
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
         candidates = self.embedder.candidates()
         vectors = np.zeros((self.valid.num_queries, candidates.shape[1]), np.float32)
         vectors[self.queries] = self.embedder.queries(self.queries, candidates, self.train)
+        if not (np.isfinite(candidates).all() and np.isfinite(vectors).all()):
+            raise FloatingPointError(f"vectors are no longer finite in epoch {epoch + 1}; lower the learning rate")
         metrics = quick_metrics(
             vectors_scorer(vectors, candidates), self.train, self.valid, self.ks, query_rows=self.queries
         )

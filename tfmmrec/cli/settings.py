@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,28 +58,16 @@ def divide_settings(
         The model's hyperparameters, and the training's options: the zoo's for this model, changed by both.
 
     Raises:
-        UsageError: an unknown model or key, or an option that is given by both.
+        UsageError: an unknown model or key, a value of another type, or an option that is given by both.
     """
     from tfmmrec.training import TrainingOptions
-    from tfmmrec.zoo import ZOO
+    from tfmmrec.zoo import ZOO, check_hyperparameters
 
-    if model not in ZOO:
-        raise UsageError(f"--model must be one of {', '.join(ZOO)}, got {model!r}")
-    build, known_options = ZOO[model].build, list(TrainingOptions.model_fields)
-    fixed = getattr(build, "keywords", {})  # what this entry of the zoo is made by
-    parameters = inspect.signature(build).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in fixed]
-    given = {name: value for name, value in options.items() if value is not None}
-    for key in settings:
-        if key in given:
-            raise UsageError(f"{key} is given by --set and by its own flag; leave one out")
-        if key not in known and key not in known_options:
-            near = difflib.get_close_matches(key, [*known, *known_options], n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(
-                f"--set {key}: {model} has no such setting; {hint}It has {', '.join(known)}; "
-                f"its training {', '.join(known_options)}"
-            )
+    known_options = list(TrainingOptions.model_fields)
     own = {key: value for key, value in settings.items() if key not in known_options}
+    check_hyperparameters(model, own, known_options)
+    given = {name: value for name, value in options.items() if value is not None}
+    if twice := sorted(set(settings) & set(given)):
+        raise UsageError(f"{twice[0]} is given by --set and by its own flag; leave one out")
     chosen = {key: value for key, value in settings.items() if key in known_options}
     return own, TrainingOptions(**(ZOO[model].training | chosen | given))

@@ -58,7 +58,7 @@ def train(
     }
     own, options = divide_settings(model, parse_settings(set_ or []), flags)
     named = None if config is None else str(config.resolve() if config.exists() else config)
-    if resume:
+    if resume and (run / "config.json").exists():  # else it was stopped before it had begun
         _check_same(read_config(run), model, own, options)
     found = load_dataset(dataset, named)
     for issue in found.issues:

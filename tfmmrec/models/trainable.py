@@ -12,7 +12,9 @@ class Trainable(tfrs.Model):
     `compute_loss` returns this replica's share: the shares of all replicas add up to the mean over the global batch.
     TFRS's own step adds `self.losses` once per replica and never scales the loss under float16. Here a
     regularisation loss counts once, gradients are summed over the replicas, and then clipped and decayed by the
-    optimizer (its `global_clipnorm` and `weight_decay`), so that N replicas take the step of one.
+    optimizer (its `global_clipnorm` and `weight_decay`), so that N replicas take the step of one. An embedding's
+    gradient comes in parts, several of which may be of one row; Keras takes the norm of the parts when it clips, here
+    it is the norm of their sum.
     """
 
     kind = "retrieval"
@@ -41,8 +43,17 @@ class Trainable(tfrs.Model):
         gradients = tape.gradient(scaled, variables)
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._apply(gradients, variables)
         return self._report(loss * replicas, regularization)
+
+    def _apply(self, gradients: list, variables: list) -> None:
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        pairs = list(zip(gradients, variables, strict=True))
+        if (optimizer.clipnorm or optimizer.global_clipnorm) and hasattr(optimizer, "aggregate_gradients"):
+            pairs = [(_whole_rows(gradient), variable) for gradient, variable in optimizer.aggregate_gradients(pairs)]
+            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+        else:
+            self.optimizer.apply_gradients(pairs)
 
     def test_step(self, inputs: dict) -> dict[str, tf.Tensor]:
         loss = self.compute_loss(inputs, training=False)
@@ -57,3 +68,12 @@ class Trainable(tfrs.Model):
         self.loss_tracker.update_state(loss)
         self.regularization_tracker.update_state(regularization)
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _whole_rows(gradient):
+    """A gradient in which every row of the variable stands once."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.shape(rows)[0])
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
