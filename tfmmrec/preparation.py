@@ -14,6 +14,8 @@ from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.embedding import Progress, preprocess_entities
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.image import ImageEncoder
+from tfmmrec.encoders.text import TextEncoder
+from tfmmrec.latent_semantics import latent_semantics
 from tfmmrec.runs import RunConfig, save_arrays
 
 _FACTORS = 32  # of the interactions, that the image network learns to predict
@@ -42,7 +44,7 @@ def prepare(
     folder: Path,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Preprocesses both sides once; trains the small image network for a while, and runs cached encoders.
+    """Preprocesses both sides once; learns words, trains the small image network for a while, runs cached encoders.
 
     Args:
         model: a built model, whose towers' encoders are used (and, where they are ours and cached, trained).
@@ -53,11 +55,15 @@ def prepare(
         progress: told what has been done.
     """
     schema, tower = config.data_schema, model.candidate_tower
-    own = tuple(set(tower.encoders) - set(tower.cached_features))
+    own = tuple(sorted(set(tower.encoders) - set(tower.cached_features)))
     prepared = Prepared(
         preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress),
         preprocess_entities(tower, dataset.candidates, schema.candidates.features, only=own, progress=progress),
     )
+    for name, encoder in tower.encoders.items():
+        if isinstance(encoder, TextEncoder) and encoder.mode == "finetuned":
+            _learn_words(encoder, prepared.candidate_tables[name]["words"], config.options["seed"])
+            prepared.encoder_weights[name] = encoder.get_weights()
     for name in tower.cached_features:
         path, encoder = folder / "encoders" / f"{name}.npz", tower.encoders[name]
         if not path.exists():
@@ -71,29 +77,32 @@ def prepare(
 
 
 def _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress) -> None:
-    tower, features = model.candidate_tower, config.data_schema.candidates.features
-    if not isinstance(encoder, ImageEncoder):
-        found = preprocess_entities(
-            tower, dataset.candidates, features, cached=(name,), only=(name,), progress=progress
-        )
-        save_arrays(path, found[name])
+    tower, features, seed = model.candidate_tower, config.data_schema.candidates.features, config.options["seed"]
+    own = isinstance(encoder, ImageEncoder | TextEncoder)
+    cached = () if own else (name,)
+    inputs = preprocess_entities(tower, dataset.candidates, features, cached=cached, only=(name,), progress=progress)[
+        name
+    ]
+    if not own:
+        save_arrays(path, inputs)
         return
-    # a network of our own has to learn before it can be cached
-    pixels = preprocess_entities(tower, dataset.candidates, features, only=(name,), progress=progress)[name]
-    encoder.trainable = True
-    fit_encoder(
-        encoder,
-        pixels,
-        pixels["has_pixels"],
-        collaborative_factors(interactions, _FACTORS, config.options["seed"]),
-        category_targets(prepared.candidate_tables),
-        num_steps=config.options["image_steps"],
-        seed=config.options["seed"],
-        progress=progress,
-    )
+    encoder.trainable = True  # one of our own has to learn before it can be cached
+    if isinstance(encoder, TextEncoder):
+        _learn_words(encoder, inputs["words"], seed)
+    else:
+        factors = collaborative_factors(interactions, _FACTORS, seed)
+        categories = category_targets(prepared.candidate_tables)
+        steps = config.options["image_steps"]
+        fit_encoder(
+            encoder, inputs, inputs["has_pixels"], factors, categories, num_steps=steps, seed=seed, progress=progress
+        )
     encoder.trainable = False
     weights = {f"weight_{place:03d}": value for place, value in enumerate(encoder.get_weights())}
-    save_arrays(path, encode(encoder, pixels) | weights)
+    save_arrays(path, encode(encoder, inputs) | weights)
+
+
+def _learn_words(encoder: TextEncoder, words: np.ndarray, seed: int) -> None:
+    encoder.embeddings.assign(latent_semantics(words, encoder.word_weights.numpy(), encoder.dim, seed))
 
 
 def encode(encoder: Encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:

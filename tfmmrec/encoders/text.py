@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -24,14 +25,16 @@ def split_words(text: tf.Tensor) -> tf.RaggedTensor:
 class TextEncoder(Encoder):
     """A weighted bag of words: vector = Σ_w idf_w E_w / ‖idf‖ over the row's words.
 
-    The weights start as the inverse document frequencies (Spärck Jones 1972) and are not trained; the word
-    embeddings are.
+    The weights are the inverse document frequencies (Spärck Jones 1972) and are not trained; the word embeddings are,
+    or are made once from the catalogue's own texts (`latent_semantics`).
 
     Args:
         vocabulary: the known words, as `split_words` makes them.
         idf: one weight for each word; all 1 when None.
         dim: size of the embedding.
         max_words: how many words of a text are read.
+        mode: `cached` (words get their latent semantics once, before the towers are trained, and every text is then
+            encoded once) or `finetuned` (trained in every step with the rest, from there on).
         embeddings: initial word embeddings `[len(vocabulary), dim]`; random when None. Not part of the config: a
             restored model reads them from its weights.
     """
@@ -42,6 +45,7 @@ class TextEncoder(Encoder):
         dim: int,
         idf: Sequence[float] | None = None,
         max_words: int = 64,
+        mode: Literal["cached", "finetuned"] = "finetuned",
         embeddings: np.ndarray | None = None,
         **kwargs,
     ):
@@ -50,6 +54,9 @@ class TextEncoder(Encoder):
             raise UsageError(f"idf needs one weight for each of the {len(vocabulary)} words, got {len(idf)}")
         if max_words < 1:
             raise UsageError(f"max_words must be at least 1, got {max_words}")
+        if mode not in ("cached", "finetuned"):
+            raise UsageError(f"mode must be cached or finetuned for the small text encoder, got {mode!r}")
+        self.mode = mode
         self.vocabulary = list(vocabulary)
         self.dim = dim
         self.idf = None if idf is None else [float(weight) for weight in idf]
@@ -97,4 +104,5 @@ class TextEncoder(Encoder):
             "dim": self.dim,
             "idf": self.idf,
             "max_words": self.max_words,
+            "mode": self.mode,
         }

@@ -13,6 +13,7 @@ from tfmmrec.encoders.number import NumberEncoder
 from tfmmrec.encoders.precomputed import PrecomputedEncoder
 from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.schema import Feature
+from tfmmrec.types import UsageError
 
 
 def feature_encoder(
@@ -21,8 +22,12 @@ def feature_encoder(
     statistics: FeatureStatistics,
     dim: int,
     max_words: int = 128,
+    text_dim: int = 256,
+    text_mode: str = "cached",
     image_mode: str = "cached",
     image_size: int = 64,
+    pretrained: Mapping[str, str] | None = None,
+    pretrained_mode: str = "cached",
 ) -> Encoder:
     """The encoder of one feature by its kind.
 
@@ -32,9 +37,22 @@ def feature_encoder(
         statistics: what was counted of it.
         dim: size of its vector.
         max_words: cap on the words read of a text.
+        text_dim: size of a text's vector.
+        text_mode: `cached` or `finetuned`.
         image_mode: `cached` or `finetuned`.
         image_size: pictures are resized to this many pixels in height and width.
+        pretrained: text or image feature -> the TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained_mode: `frozen`, `cached` or `finetuned`, of those.
+
+    Raises:
+        UsageError: a pretrained encoder for a feature that is neither a text nor an image.
     """
+    if pretrained and name in pretrained:
+        if feature.kind not in ("text", "image"):
+            raise UsageError(f"pretrained: {name} is of kind {feature.kind}, but encoders are for text and image")
+        from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
+
+        return SavedModelEncoder(pretrained[name], feature.kind, mode=pretrained_mode, name=name)
     if feature.kind == "identifier":
         return IdentifierEncoder(statistics.vocabulary, dim, name=name)
     if feature.kind == "category":
@@ -50,7 +68,12 @@ def feature_encoder(
         return NumberEncoder(statistics.edges, dim, name=name)
     if feature.kind == "text":
         return TextEncoder(
-            statistics.vocabulary, dim, idf=statistics.idf, max_words=min(max_words, statistics.max_length), name=name
+            statistics.vocabulary,
+            min(text_dim, max(len(statistics.vocabulary), 1)),
+            idf=statistics.idf,
+            max_words=min(max_words, statistics.max_length),
+            mode=text_mode,
+            name=name,
         )
     if feature.kind == "image":
         return ImageEncoder(dim, height=image_size, width=image_size, mode=image_mode, name=name)
@@ -60,7 +83,13 @@ def feature_encoder(
 def feature_encoders(
     features: Mapping[str, Feature], statistics: Mapping[str, FeatureStatistics], dim: int, **options
 ) -> dict[str, Encoder]:
-    """The encoders of a side's features, by name; `options` as for `feature_encoder`."""
+    """The encoders of a side's features, by name; `options` as for `feature_encoder`.
+
+    Raises:
+        UsageError: a pretrained encoder for a feature that is not there.
+    """
+    if unknown := sorted(set(options.get("pretrained") or {}) - set(features)):
+        raise UsageError(f"pretrained: there is no feature {unknown[0]!r}; there are {', '.join(features) or 'none'}")
     return {
         name: feature_encoder(name, feature, statistics[name], dim, **options) for name, feature in features.items()
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -45,9 +47,13 @@ def build_two_tower(
     normalize: bool = False,
     loss: str = "auto",
     temperature: float | None = None,
+    text_mode: str = "cached",
+    text_dim: int = 256,
+    max_words: int = 128,
     image_mode: str = "cached",
     image_size: int = 64,
-    max_words: int = 128,
+    pretrained: Mapping[str, str] | None = None,
+    pretrained_mode: str = "cached",
     global_batch_size: int | None = None,
     count_frequencies: bool = True,
 ) -> TwoTower:
@@ -76,9 +82,13 @@ def build_two_tower(
         normalize: both vectors have unit length (early fusion only).
         loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
         temperature: of the softmax; 1 when None, and 0.1 where the vectors have unit length.
+        text_mode: cached or finetuned, for the words of candidates.
+        text_dim: size of a text's vector.
+        max_words: cap on the words read of a text.
         image_mode: cached or finetuned, for the small image network.
         image_size: pixels in height and width it sees.
-        max_words: cap on the words read of a text.
+        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained_mode: frozen, cached or finetuned, of those.
         global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
 
@@ -89,7 +99,9 @@ def build_two_tower(
         raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
     if loss == "auto":
         loss = "multinomial" if statistics.num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
-    options = {"max_words": max_words, "image_mode": image_mode, "image_size": image_size}
+    options = {"max_words": max_words, "text_dim": text_dim, "image_size": image_size}
+    modes = {"text_mode": text_mode, "image_mode": image_mode}
+    modes |= {"pretrained": pretrained, "pretrained_mode": pretrained_mode}
 
     candidate_encoders = {}
     if candidate_id:
@@ -98,7 +110,7 @@ def build_two_tower(
         )
     if content:
         candidate_encoders |= feature_encoders(
-            schema.candidates.features, statistics.candidates, feature_dim, **options
+            schema.candidates.features, statistics.candidates, feature_dim, **options, **modes
         )
     pooling_tower = None
     if history and history_tower and schema.queries.history is not None and loss != "sampled_softmax":
@@ -110,7 +122,9 @@ def build_two_tower(
     if query_id:
         query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if query_features:
-        query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options)
+        # queries are not encoded once: whoever asks may be new
+        live = {"text_mode": "finetuned", "image_mode": "finetuned"}
+        query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options, **live)
     if history and schema.queries.history is not None:
         query_encoders["history"] = HistoryEncoder(
             schema.queries.history.length, dropout=history_dropout, name="history"
