@@ -78,9 +78,9 @@ class PythonModel:
         self.model = run.model
         self.ids = dataset.candidates.ids.to_pylist()
         self.counts = dataset.train.counts()
-        embedder = run.embedder(dataset)
-        self.vectors = embedder.candidates()
-        pooled = embedder.history_vectors()
+        self.embedder = run.embedder(dataset)
+        self.vectors = self.embedder.candidates()
+        pooled = self.embedder.history_vectors()
         self.pooled = self.vectors if pooled is None else pooled
 
     def rows(self, ids) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from tests.serving.catalogue import songs, untrained_run
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.index import filter_codes
+from tfmmrec.serving.inputs import candidate_inputs
 from tfmmrec.serving.warmup import request_values
 
 # The procedure that ExactIndex documents, with vectors that the export itself makes of raw content.
@@ -39,8 +41,6 @@ assert not {"tfmmrec", "tf_keras", "tensorflow_recommenders"} & set(sys.modules)
 @pytest.fixture(scope="module", params=[True, False], ids=["history tower", "one table"])
 def reindexed(request, tmp_path_factory):
     """A model of 30 songs, and the same with 50."""
-    import pickle
-
     folder = tmp_path_factory.mktemp("reindex")
     few, many = songs(num_candidates=30), songs(num_candidates=50)
     run = untrained_run(few, folder / "run", history_tower=request.param)
@@ -60,8 +60,6 @@ def reindexed(request, tmp_path_factory):
 
 
 def _raw(dataset: Dataset, run, inputs) -> dict[str, np.ndarray]:
-    from tfmmrec.serving.inputs import candidate_inputs
-
     made = candidate_inputs(dataset.schema.candidates.features, run.statistics.candidates, run.model.candidate_tower)
     assert set(made) == set(inputs)
     rows = np.arange(len(dataset.candidates))

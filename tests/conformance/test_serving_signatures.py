@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conformance.serving import CASES, DATASETS, PythonModel, ask_stock_runtime, check_ranking, make_run
 from tfmmrec.data.batches import full_histories
@@ -31,15 +32,12 @@ class Answered:
     @cached_property
     def query_vectors(self) -> np.ndarray:
         """By the tables that evaluation reads."""
-        embedder = self.run.embedder(self.dataset)
-        return embedder.queries(QUERY_ROWS, self.model.vectors, self.dataset.train)
+        return self.model.embedder.queries(QUERY_ROWS, self.model.vectors, self.dataset.train)
 
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory):
     """All cases, exported one by one and asked in one fresh process."""
-    import tensorflow as tf
-
     folder = tmp_path_factory.mktemp("served")
     datasets = {name: make(folder) for name, make in DATASETS.items()}
     found, questions = {}, []
