@@ -93,6 +93,7 @@ def _write_cached(path, name, encoder, model, dataset, config, interactions, pre
         factors = collaborative_factors(interactions, _FACTORS, seed)
         categories = category_targets(prepared.candidate_tables)
         steps = config.options["image_steps"]
+        tf.keras.utils.set_random_seed(seed)  # a resumed training has not drawn what came before
         fit_encoder(
             encoder, inputs, inputs["has_pixels"], factors, categories, num_steps=steps, seed=seed, progress=progress
         )
