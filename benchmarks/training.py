@@ -2,12 +2,12 @@
 
     python benchmarks/training.py --json training.json
 
-Both train the same towers on the same interactions: a query is an embedding, a candidate is an embedding beside a
-frozen vector, and a dense layer follows on either side. Stock is what the tutorials of TensorFlow Recommenders write
-(`from_tensor_slices`, `shuffle`, `batch`; `Embedding` and `Dense` layers; `tasks.Retrieval`; Adagrad); it spends
-nothing on looking ids up, for it is given row numbers as ours is. Ours is `Tower`, `TwoTower(loss="sampled_softmax")`
-and `InteractionBatches` under plain `compile` and `fit`, with the same Adagrad. Ours does more for it: candidates that
-stand in a batch several times are no negatives of themselves, and the softmax is corrected for popularity.
+Both train the same towers on the same interactions: a query is an embedding, a candidate is an embedding plus a dense
+layer over a frozen vector. Stock is what the tutorials of TensorFlow Recommenders write (`from_tensor_slices`,
+`shuffle`, `batch`; `Embedding` and `Dense` layers; `tasks.Retrieval`; Adagrad); it spends nothing on looking ids up,
+for it is given row numbers as ours is. Ours is `Tower`, `TwoTower(loss="sampled_softmax")` and `InteractionBatches`
+under plain `compile` and `fit`, with the same Adagrad. Ours does more for it: candidates that stand in a batch several
+times are no negatives of themselves, the softmax is corrected for popularity, and the towers know what is missing.
 
 Popularity falls with the rank as 1 / rank^skew, as in real logs: at the default 0.8 the most popular 1% of the
 candidates have a third of the interactions (`--skew 0` makes all alike). Since ours has one column for each different
@@ -128,9 +128,7 @@ class Stock(tfrs.Model):
     def __init__(self, arguments: argparse.Namespace, vectors: np.ndarray):
         super().__init__()
         layers = tf.keras.layers
-        self.query_model = tf.keras.Sequential(
-            [layers.Embedding(arguments.queries, arguments.dim), layers.Dense(arguments.dim)]
-        )
+        self.query_embedding = layers.Embedding(arguments.queries, arguments.dim)
         self.candidate_embedding = layers.Embedding(arguments.candidates, arguments.dim)
         self.vectors = layers.Embedding(*vectors.shape, weights=[vectors], trainable=False)
         self.candidate_dense = layers.Dense(arguments.dim)
@@ -138,8 +136,8 @@ class Stock(tfrs.Model):
 
     def compute_loss(self, features: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         rows = features["candidate"]
-        candidates = tf.concat([self.candidate_embedding(rows), self.vectors(rows)], axis=1)
-        return self.task(self.query_model(features["query"]), self.candidate_dense(candidates))
+        candidates = self.candidate_embedding(rows) + self.candidate_dense(self.vectors(rows))
+        return self.task(self.query_embedding(features["query"]), candidates)
 
 
 def _stock_pipeline(interactions: Interactions, arguments: argparse.Namespace) -> tf.data.Dataset:
@@ -156,9 +154,10 @@ def _ours(
         "id": IdentifierEncoder(candidate_ids, dim, name="id"),
         "vector": PrecomputedEncoder(arguments.vector_dim, normalize=False, name="vector"),
     }
+    query_encoders = {"id": IdentifierEncoder(query_ids, dim, name="id")}
     model = TwoTower(
-        Tower({"id": IdentifierEncoder(query_ids, dim, name="id")}, EarlyFusion(dim=dim), name="query_tower"),
-        Tower(candidate_encoders, EarlyFusion(dim=dim), name="candidate_tower"),
+        Tower(query_encoders, EarlyFusion(dim=dim, direct=("id",)), name="query_tower"),
+        Tower(candidate_encoders, EarlyFusion(dim=dim, direct=("id",)), name="candidate_tower"),
         num_candidates=arguments.candidates,
         loss="sampled_softmax",
         candidate_counts=interactions.counts(),
