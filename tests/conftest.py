@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,6 +37,17 @@ def replicas() -> Callable[[int], object]:
         return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
     return make
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """The same numbers to the last digit, as by `deterministic` of the training options; off again after the test."""
+    import tensorflow as tf
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
 
 
 @pytest.fixture

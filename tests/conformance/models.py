@@ -1,0 +1,216 @@
+"""Every model of the zoo, listed once, and a catalogue with every kind of feature to try them on.
+
+The tests named `test_models_*` go over this list. A new entry of the zoo is in it by itself, and in the quick part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tests.conformance.parts import picture
+from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
+from tfmmrec.data.dataset import Dataset, dataset_from_frames
+from tfmmrec.data.statistics import Statistics, compute_statistics
+from tfmmrec.embedding import Embedder, preprocess_entities
+from tfmmrec.zoo import ZOO
+
+NUM_CANDIDATES, NUM_QUERIES, HISTORY_LENGTH = 30, 24, 4
+SMALL = {"dim": 8, "feature_dim": 6, "text_dim": 5, "image_size": 16}
+MISSING = {"title": "", "photo": b"", "genre": "", "tags": (), "artist": "", "price": np.nan, "look": None}
+"""Candidates' feature -> what its table holds where it is missing."""
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """One model.
+
+    Attributes:
+        name: of the case.
+        model: of the zoo.
+        own: hyperparameters that make the case.
+    """
+
+    name: str
+    model: str
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Small, and those that make the case."""
+        known = ZOO[self.model].hyperparameters
+        return {name: value for name, value in SMALL.items() if name in known} | self.own
+
+    def without_dropout(self) -> ModelCase:
+        """The same model; nothing in it is left out at random."""
+        off = {name: 0.0 for name in ZOO[self.model].hyperparameters if "dropout" in name}
+        return ModelCase(self.name, self.model, self.own | off)
+
+    def build(self) -> tf.keras.Model:
+        """A new model with all its weights, the encoders of cached features frozen as in a training."""
+        model = ZOO[self.model].build(catalogue().schema, statistics(), **self.hyperparameters)
+        model.build_towers()
+        for name in model.candidate_tower.cached_features:
+            model.candidate_tower.encoders[name].trainable = False
+        return model
+
+
+SAMPLED = {"loss": "sampled_softmax", "global_batch_size": 32}
+CASES: list[ModelCase] = [
+    *(ModelCase(name, name) for name in ZOO),
+    ModelCase("late", "two_tower", {"fusion": "late"}),
+    ModelCase("hybrid", "two_tower", {"fusion": "hybrid", "hidden_dims": [7], "query_hidden_dims": [9]}),
+    ModelCase("everything trained", "two_tower", {"image_mode": "finetuned", "text_mode": "finetuned"}),
+    ModelCase("one history", "two_tower", {"history_tower": False, "content_weight": 0.5}),
+    ModelCase("full softmax", "two_tower", {"loss": "full_softmax", "normalize": True}),
+    ModelCase("sampled softmax", "two_tower", SAMPLED),
+    ModelCase("sampled softmax of a stream", "two_tower", {"loss": "sampled_softmax", "count_frequencies": False}),
+]
+
+
+QUICK = [case for case in CASES if case.name in {*ZOO, "late", "sampled softmax"}]
+QUICK_OR_SLOW = QUICK + [pytest.param(case, marks=pytest.mark.slow) for case in CASES if case not in QUICK]
+
+
+@cache
+def catalogue() -> Dataset:
+    """Candidates with every kind of feature, each missing somewhere; the last six are cold."""
+    random = np.random.default_rng(5)
+    words = np.array("slow fast loud quiet warm cold bright dark".split())
+    columns = {
+        "title": [" ".join(random.choice(words, 3)) for _ in range(NUM_CANDIDATES)],
+        "photo": [picture(*random.integers(0, 255, 2)) for _ in range(NUM_CANDIDATES)],
+        "genre": random.choice(["rock|folk", "jazz", "folk"], NUM_CANDIDATES).tolist(),
+        "tags": [tuple(random.choice(["sad", "glad", "calm"], 2, replace=False)) for _ in range(NUM_CANDIDATES)],
+        "artist": [f"artist {i % 5}" for i in range(NUM_CANDIDATES)],
+        "price": random.normal(20, 5, NUM_CANDIDATES).tolist(),
+        "look": list(random.normal(size=(NUM_CANDIDATES, 3))),
+    }
+    for place, (name, missing) in enumerate(MISSING.items()):
+        columns[name][place] = missing
+    columns["look"][list(MISSING).index("look")] = np.full(3, np.nan)
+    candidates = pd.DataFrame({"id": [f"c{i}" for i in range(NUM_CANDIDATES)], **columns})
+    queries = pd.DataFrame(
+        {
+            "id": [f"q{i}" for i in range(NUM_QUERIES)],
+            "about": [" ".join(random.choice(words, 2)) for _ in range(NUM_QUERIES)],
+            "age": random.integers(18, 70, NUM_QUERIES).astype(float),
+            "region": random.choice(["n", "s"], NUM_QUERIES),
+        }
+    )
+    pairs = [(q, c) for q in range(NUM_QUERIES) for c in random.choice(NUM_CANDIDATES - 6, 7, replace=False)]
+    log = pd.DataFrame(
+        {
+            "query": [f"q{q}" for q, _ in pairs],
+            "candidate": [f"c{c}" for _, c in pairs],
+            "time": random.permutation(len(pairs)).astype(float),
+        }
+    )
+    schema = {
+        "interactions": {
+            "query": "query",
+            "candidate": "candidate",
+            "timestamp": "time",
+            "split": {"method": "leave_one_out"},
+        },
+        "candidates": {
+            "id": "id",
+            "features": {
+                "title": {"kind": "text"},
+                "photo": {"kind": "image"},
+                "genre": {"kind": "category", "separator": "|"},
+                "tags": {"kind": "category", "max_values": 3},
+                "artist": {"kind": "identifier"},
+                "price": {"kind": "number"},
+                "look": {"kind": "vector"},
+            },
+        },
+        "queries": {
+            "id": "id",
+            "history": {"length": HISTORY_LENGTH},
+            "features": {"about": {"kind": "text"}, "age": {"kind": "number"}, "region": {"kind": "category"}},
+        },
+    }
+    return dataset_from_frames(schema, log, candidates, queries)
+
+
+@cache
+def statistics() -> Statistics:
+    """Of the catalogue."""
+    return compute_statistics(catalogue())
+
+
+@dataclass
+class Ready:
+    """A model with all that its steps take, as a training puts it together.
+
+    Attributes:
+        model: built and compiled.
+        stream: batches of train.
+        embedder: of the catalogue.
+    """
+
+    model: tf.keras.Model
+    stream: BatchStream
+    embedder: Embedder
+
+    def fit(self, steps: int) -> list[float]:
+        """Trains for some steps; the loss of each."""
+        losses = []
+        noted = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+        options = {"steps_per_epoch": 1, "callbacks": [noted], "verbose": 0}  # the loss is the mean of an epoch
+        self.model.fit(self.stream.dataset(), epochs=steps, **options)
+        return losses
+
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of all candidates and of all queries, with their histories."""
+        candidates = self.embedder.candidates()
+        return candidates, self.embedder.queries(np.arange(NUM_QUERIES), candidates, catalogue().train)
+
+
+def ready(
+    case: ModelCase,
+    optimizer: Callable[[], tf.keras.optimizers.Optimizer] = lambda: tf.keras.optimizers.Adam(0.01),
+    strategy: tf.distribute.Strategy | None = None,
+    seed: int = 0,
+    batch_size: int = 24,
+) -> Ready:
+    """Builds a case under a strategy, and compiles it."""
+    strategy = strategy or tf.distribute.get_strategy()
+    tf.keras.utils.set_random_seed(seed)
+    with strategy.scope():
+        model = case.build()
+        model.compile(optimizer=optimizer())
+    dataset = catalogue()
+    cached = model.candidate_tower.cached_features
+    queries = preprocess_entities(model.query_tower, dataset.queries, dataset.schema.queries.features)
+    candidates = preprocess_entities(
+        model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, cached
+    )
+    length = HISTORY_LENGTH if "history" in model.query_tower.encoders else 0
+    if model.needs_catalogue:
+        model.set_catalogue(candidates)
+    if model.loss_name == "multinomial":
+        stream: BatchStream = QueryBatches(dataset.train, queries, batch_size, length)
+    else:
+        tables = {} if model.needs_catalogue else candidates
+        groups = strategy.num_replicas_in_sync
+        stream = InteractionBatches(dataset.train, queries, tables, batch_size, length, num_groups=groups)
+    return Ready(model, stream, Embedder(model, queries, candidates, NUM_CANDIDATES, length))
+
+
+def named(name: str) -> ModelCase:
+    """The case of this name."""
+    return next(case for case in CASES if case.name == name)
+
+
+def by_name(case: ModelCase) -> str:
+    """What a test is called by."""
+    return case.name

@@ -1,0 +1,123 @@
+"""A model gives each row one vector of finite numbers, in any batch, whatever of the row is missing."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance.models import HISTORY_LENGTH, QUICK_OR_SLOW, by_name, catalogue, named
+from tfmmrec.embedding import raw_inputs
+
+ROWS = np.arange(10)  # of them candidates 0 to 6 miss something
+
+
+@functools.cache
+def built(case_name):
+    """A model whose weights are not the initial ones, and the raw inputs of ten rows of each side."""
+    model = named(case_name).build()
+    for number, variable in enumerate(model.trainable_variables):
+        variable.assign_add(tf.random.stateless_normal(variable.shape, [number, 3], stddev=0.3))
+    dataset = catalogue()
+    candidates = raw_inputs(model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, ROWS)
+    queries = raw_inputs(model.query_tower, dataset.queries, dataset.schema.queries.features, ROWS)
+    return model, candidates, queries
+
+
+def tensors(tower, raw):
+    signature = tower.raw_signature()
+    return tower.preprocess({name: tf.constant(value, signature[name].dtype) for name, value in raw.items()})
+
+
+def embed_candidates(model, raw):
+    return model.embed_candidates(tensors(model.candidate_tower, raw)).numpy()
+
+
+def embed_history(model, raw):
+    return model.embed_history(tensors(model.candidate_tower, raw))
+
+
+def embed_queries(model, raw, history, table):
+    inputs = tensors(model.query_tower, raw)
+    if "history" in model.query_tower.encoders:
+        inputs["history"] = {"rows": tf.constant(history)}
+    return model.embed_queries(inputs, table).numpy()
+
+
+def histories():
+    rows = np.random.default_rng(0).integers(0, len(ROWS), (len(ROWS), HISTORY_LENGTH)).astype(np.int32)
+    rows[1, 2:] = -1
+    rows[2] = -1
+    return rows
+
+
+def missing_of(model, name, like):
+    spec = model.raw_signature()[name]
+    return np.full(like.shape, "" if spec.dtype == tf.string else np.nan, like.dtype)
+
+
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+def test_both_sides_have_vectors_of_one_size(case):
+    model, candidates, queries = built(case.name)
+    one = embed_candidates(model, candidates)
+    other = embed_queries(model, queries, histories(), embed_history(model, candidates))
+    assert one.shape == other.shape and one.shape[0] == len(ROWS)
+    assert np.isfinite(one).all() and np.isfinite(other).all()
+    assert len(np.unique(one.round(5), axis=0)) == len(ROWS) == len(np.unique(other.round(5), axis=0))
+
+
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+def test_a_row_does_not_depend_on_its_batch(case):
+    model, candidates, queries = built(case.name)
+    table, rows = embed_history(model, candidates), histories()
+    whole = embed_candidates(model, candidates), embed_queries(model, queries, rows, table)
+    for size in (1, 4):  # 4: the last batch has two
+        parts = [slice(start, start + size) for start in range(0, len(ROWS), size)]
+        alone = [embed_candidates(model, {k: v[part] for k, v in candidates.items()}) for part in parts]
+        np.testing.assert_allclose(np.concatenate(alone), whole[0], rtol=1e-4, atol=1e-5)
+        alone = [embed_queries(model, {k: v[part] for k, v in queries.items()}, rows[part], table) for part in parts]
+        np.testing.assert_allclose(np.concatenate(alone), whole[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+def test_each_modality_of_a_candidate_may_be_missing_and_matters(case):
+    model, candidates, _ = built(case.name)
+    expected = embed_candidates(model, candidates)
+    for name, values in candidates.items():
+        found = embed_candidates(model, candidates | {name: missing_of(model.candidate_tower, name, values)})
+        assert np.isfinite(found).all(), name
+        changed = np.abs(found - expected).max(axis=1) > 1e-5
+        assert changed[7:].all(), name  # where everything else is there, it was too
+    nothing = {name: missing_of(model.candidate_tower, name, values) for name, values in candidates.items()}
+    found = embed_candidates(model, nothing)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, np.repeat(found[:1], len(ROWS), axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+def test_each_modality_of_a_query_may_be_missing_and_matters(case):
+    model, candidates, queries = built(case.name)
+    table, rows = embed_history(model, candidates), histories()
+    expected = embed_queries(model, queries, rows, table)
+    for name, values in queries.items():
+        found = embed_queries(model, queries | {name: missing_of(model.query_tower, name, values)}, rows, table)
+        assert np.isfinite(found).all(), name
+        assert (np.abs(found - expected).max(axis=1) > 1e-5).all(), name
+    nothing = {name: missing_of(model.query_tower, name, values) for name, values in queries.items()}
+    found = embed_queries(model, nothing, np.full_like(rows, -1), table)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, np.repeat(found[:1], len(ROWS), axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+def test_a_history_matters_where_there_is_one_and_its_order_does_not(case):
+    model, candidates, queries = built(case.name)
+    table, rows = embed_history(model, candidates), histories()
+    expected = embed_queries(model, queries, rows, table)
+    without = embed_queries(model, queries, np.full_like(rows, -1), table)
+    has_one = (rows >= 0).any(axis=1) & ("history" in model.query_tower.encoders)
+    np.testing.assert_array_equal(np.abs(without - expected).max(axis=1) > 1e-5, has_one)
+    turned = embed_queries(model, queries, rows[:, ::-1].copy(), table)
+    np.testing.assert_allclose(turned, expected, rtol=1e-4, atol=1e-5)
