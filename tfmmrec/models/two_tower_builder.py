@@ -38,6 +38,7 @@ def build_two_tower(
     identifier_dropout: float = 0.0,
     query_identifier_dropout: float = 0.0,
     content_weight: float = 0.0,
+    content_scale: float | None = 0.1,
     query_id: bool = True,
     candidate_id: bool = True,
     content: bool = True,
@@ -72,6 +73,7 @@ def build_two_tower(
         identifier_dropout: share of candidate ids made absent in training.
         query_identifier_dropout: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.
+        content_scale: length of a feature's vector in the fusions, see `EarlyFusion`.
         query_id: the query tower sees the query's id.
         candidate_id: the candidate tower sees the candidate's id.
         content: the candidate tower sees the candidate's features.
@@ -116,7 +118,9 @@ def build_two_tower(
     if history and history_tower and schema.queries.history is not None and loss != "sampled_softmax":
         own_id = {"id": IdentifierEncoder(statistics.candidate_ids, dim, name="id")} if candidate_id else {}
         pooling_tower = Tower(
-            candidate_encoders | own_id, EarlyFusion(dim=dim, direct=["id"], name="fusion"), name="history_tower"
+            candidate_encoders | own_id,
+            EarlyFusion(dim=dim, direct=["id"], scale=content_scale, name="fusion"),
+            name="history_tower",
         )
     query_encoders = {}
     if query_id:
@@ -132,7 +136,7 @@ def build_two_tower(
 
     if fusion == "early":
         candidate_fusion: tf.keras.layers.Layer = EarlyFusion(
-            dim=dim, hidden_dims=hidden_dims, direct=["id"], dropout=dropout, name="fusion"
+            dim=dim, hidden_dims=hidden_dims, direct=["id"], scale=content_scale, dropout=dropout, name="fusion"
         )
     elif fusion == "late":
         candidate_fusion = LateFusion(dim=dim, name="fusion")
@@ -147,7 +151,14 @@ def build_two_tower(
     return TwoTower(
         Tower(
             query_encoders,
-            EarlyFusion(dim=dim, hidden_dims=query_hidden_dims, direct=direct, dropout=dropout, name="fusion"),
+            EarlyFusion(
+                dim=dim,
+                hidden_dims=query_hidden_dims,
+                direct=direct,
+                scale=content_scale,
+                dropout=dropout,
+                name="fusion",
+            ),
             head=head,
             normalize=normalize and not late,
             name="query_tower",
