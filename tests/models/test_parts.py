@@ -39,8 +39,9 @@ def test_every_kind_of_the_schema_is_here():
 def test_a_text_is_read_up_to_its_usual_length_or_the_cap():
     feature = Feature(kind="text")
     encoder = feature_encoder("title", feature, WORDS, dim=4)
-    assert (encoder.max_words, encoder.vocabulary, encoder.idf, encoder.dim) == (9, ["red", "hat"], [1.0, 2.0], 4)
+    assert (encoder.max_words, encoder.vocabulary, encoder.idf, encoder.dim) == (9, ["red", "hat"], [1.0, 2.0], 2)
     assert feature_encoder("title", feature, WORDS, dim=4, max_words=5).max_words == 5
+    assert feature_encoder("title", feature, WORDS, dim=4, text_dim=1).dim == 1  # else as large as its words need
 
 
 def test_categories_in_a_string_have_room_for_the_longest_row():
@@ -79,7 +80,7 @@ def test_the_encoders_of_a_side_by_name():
     statistics = {"title": WORDS, "price": FeatureStatistics(edges=[0.0, 1.0])}
     encoders = feature_encoders(features, statistics, 6, max_words=2)
     assert {name: (encoder.name, encoder.dim) for name, encoder in encoders.items()} == {
-        "title": ("title", 6),
+        "title": ("title", 2),
         "price": ("price", 6),
     }
     assert encoders["title"].max_words == 2

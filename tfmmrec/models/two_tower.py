@@ -127,6 +127,11 @@ class TwoTower(Trainable):
         return tower({name: inputs[name] for name in tower.encoders}, training=training)
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
+        """A batch -> this replica's share of the mean loss over the global batch, scalar.
+
+        The batch is one of `InteractionBatches`, for the multinomial loss of `QueryBatches`, or of a pipeline of one's
+        own with the same keys; `weight` may be left out.
+        """
         if self.loss_name == "sampled_softmax":
             losses = self._sampled_losses(inputs, training)
         else:

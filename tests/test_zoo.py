@@ -1,0 +1,71 @@
+import dataclasses
+
+import pytest
+
+from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
+from tfmmrec.zoo import ZOO, ZooEntry, check_hyperparameters
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_an_entry_says_what_it_is(name):
+    entry = ZOO[name]
+    assert entry.kind in ("retrieval", "ranking")
+    assert all(getattr(entry, text) for text in ("paper", "needs", "when"))
+    TrainingOptions(**entry.training)  # which exist
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_what_an_entry_is_made_by_cannot_be_set(name):
+    fixed = getattr(ZOO[name].build, "keywords", {})
+    assert "dim" in ZOO[name].hyperparameters and not set(fixed) & set(ZOO[name].hyperparameters)
+    for fixed_name in fixed:
+        with pytest.raises(UsageError, match=f"{name} has no setting {fixed_name!r}"):
+            check_hyperparameters(name, {fixed_name: True})
+
+
+def test_hyperparameters_have_their_types():
+    def build(schema, statistics, *, width: int, rate: float = 0.5): ...
+
+    assert ZooEntry(build, "retrieval", "p", "n", "w").hyperparameters == {"width": int, "rate": float}
+
+
+def test_an_entry_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ZOO["two_tower"].paper = "mine"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"dim": 64, "dropout": 0, "fusion": "late", "temperature": None},
+        {"hidden_dims": [128, 64]},  # as JSON and YAML have it
+        {"hidden_dims": (128, 64), "temperature": 0.5, "normalize": True},
+    ],
+)
+def test_what_fits_is_let_through(given):
+    check_hyperparameters("two_tower", given)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("two_towers", {}, r"model must be one of content_only, .*two_tower, got 'two_towers'"),
+        ("two_tower", {"dimm": 3}, r"two_tower has no setting 'dimm'; did you mean dim\? It has dim, feature_dim, "),
+        ("two_tower", {"zzz": 3}, "two_tower has no setting 'zzz'; It has dim, "),
+        ("two_tower", {"epochs": 3}, "two_tower has no setting 'epochs'"),
+        ("two_tower", {"dim": "wide"}, "dim='wide' does not suit two_tower: input should be a valid integer"),
+        ("two_tower", {"dim": 1.5}, "dim=1.5 does not suit two_tower: input should be a valid integer"),
+        ("two_tower", {"hidden_dims": 128}, "hidden_dims=128 does not suit two_tower: input should be a valid tuple"),
+        ("two_tower", {"dropout": None}, "dropout=None does not suit two_tower: input should be a valid number"),
+    ],
+)
+def test_what_does_not_fit_is_refused(model, given, message):
+    with pytest.raises(UsageError, match=message):
+        check_hyperparameters(model, given)
+
+
+def test_options_of_the_training_are_offered_too():
+    with pytest.raises(UsageError, match=r"'epoch'; did you mean epochs\? It has .*; its training has epochs, seed"):
+        check_hyperparameters("two_tower", {"epoch": 3}, options=["epochs", "seed"])
