@@ -151,7 +151,7 @@ def load_run(run: str | Path) -> Run:
     try:
         status = tf.train.Checkpoint(model=model).read(str(run / "checkpoints" / "final"))
         status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, tf.errors.OpError, ValueError) as error:
+    except (AssertionError, tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
         raise DataError(f"{run}/checkpoints/final: the weights cannot be read: {error}") from error
     return Run(run, config, statistics, model)
 

@@ -44,7 +44,14 @@ class ZooEntry:
         return {p.name: types[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in fixed}
 
 
-_TRAINING: dict[str, Any] = {"epochs": 150, "batch_size": 512, "learning_rate": 3e-3, "patience": 8}
+_TRAINING: dict[str, Any] = {
+    "epochs": 150,
+    "batch_size": 512,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.1,
+    "validate_every": 5,
+    "patience": 2,
+}
 
 ZOO: dict[str, ZooEntry] = {
     "two_tower": ZooEntry(
@@ -56,7 +63,7 @@ ZOO: dict[str, ZooEntry] = {
         _TRAINING,
     ),
     "id_only": ZooEntry(
-        partial(build_two_tower, content=False, query_features=False, history=False),
+        partial(build_two_tower, content=False, query_features=False, history=False, query_id=True),
         "retrieval",
         "Yi et al. 2019",
         "interactions",

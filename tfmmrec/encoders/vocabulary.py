@@ -55,12 +55,15 @@ class VocabularyLookup(tf.Module):
 
     def __call__(self, strings: tf.Tensor) -> tf.Tensor:
         """Strings of any shape -> int32 rows of the same shape, -1 where unknown or empty."""
-        given = tf.reshape(strings, [-1])
-        flat = fingerprints(given)
+        return self.rows_of_fingerprints(fingerprints(strings), tf.strings.length(strings) > 0)
+
+    def rows_of_fingerprints(self, prints: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+        """Fingerprints int64 of any shape, and which of them count -> int32 rows, -1 where unknown or not valid."""
+        flat = tf.reshape(prints, [-1])
         size = tf.shape(self.fingerprints)[0]
         place = tf.searchsorted(self.fingerprints, flat, side="left")
         # one sentinel keeps the gathers valid when the vocabulary is empty
         known = tf.concat([self.fingerprints, [tf.constant(-1, tf.int64)]], 0)
         rows = tf.concat([self.rows, [-1]], 0)
-        found = (tf.gather(known, place) == flat) & (place < size) & (tf.strings.length(given) > 0)
-        return tf.reshape(tf.where(found, tf.gather(rows, place), -1), tf.shape(strings))
+        found = (tf.gather(known, place) == flat) & (place < size) & tf.reshape(valid, [-1])
+        return tf.reshape(tf.where(found, tf.gather(rows, place), -1), tf.shape(prints))

@@ -22,7 +22,7 @@ def feature_encoder(
     statistics: FeatureStatistics,
     dim: int,
     max_words: int = 128,
-    text_dim: int = 256,
+    text_dim: int = 128,
     text_mode: str = "cached",
     image_mode: str = "cached",
     image_size: int = 64,

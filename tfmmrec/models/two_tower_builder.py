@@ -28,7 +28,7 @@ def build_two_tower(
     schema: Schema,
     statistics: Statistics,
     *,
-    dim: int = 128,
+    dim: int = 256,
     feature_dim: int = 64,
     fusion: str = "early",
     hidden_dims: tuple[int, ...] = (),
@@ -37,9 +37,9 @@ def build_two_tower(
     history_dropout: float = 0.0,
     identifier_dropout: float = 0.0,
     query_identifier_dropout: float = 0.0,
-    content_weight: float = 0.0,
+    content_weight: float = 0.3,
     content_scale: float | None = 0.1,
-    query_id: bool = True,
+    query_id: bool | None = None,
     candidate_id: bool = True,
     content: bool = True,
     query_features: bool = True,
@@ -49,7 +49,7 @@ def build_two_tower(
     loss: str = "auto",
     temperature: float | None = None,
     text_mode: str = "cached",
-    text_dim: int = 256,
+    text_dim: int = 128,
     max_words: int = 128,
     image_mode: str = "cached",
     image_size: int = 64,
@@ -74,7 +74,8 @@ def build_two_tower(
         query_identifier_dropout: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.
         content_scale: length of a feature's vector in the fusions, see `EarlyFusion`.
-        query_id: the query tower sees the query's id.
+        query_id: the query tower sees the query's id. None: where there is no history, for beside one an id learns by
+            heart what the history says already; a served model knows the histories of known ids.
         candidate_id: the candidate tower sees the candidate's id.
         content: the candidate tower sees the candidate's features.
         query_features: the query tower sees the query's features.
@@ -123,7 +124,7 @@ def build_two_tower(
             name="history_tower",
         )
     query_encoders = {}
-    if query_id:
+    if query_id or (query_id is None and not (history and schema.queries.history)):
         query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if query_features:
         # queries are not encoded once: whoever asks may be new
@@ -146,7 +147,9 @@ def build_two_tower(
     num_blocks = len(candidate_encoders) + (fusion == "hybrid")
     head = LateQueryHead(num_blocks=num_blocks, dim=dim, name="head") if late else None
     # a history of the candidates' own vectors needs a projection, or it could find only what is like it
-    direct = ["id"] if pooling_tower is None else ["id", "history"]
+    direct = ["history"] if pooling_tower is not None else []
+    if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
+        direct.append("id")
     counted = loss != "sampled_softmax" or (count_frequencies and global_batch_size is not None)
     return TwoTower(
         Tower(

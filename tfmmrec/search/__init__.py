@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "ExactIndex": "exact",
         "FilterColumns": "filter_columns",
         "Filters": "filters",
+        "QueryHistories": "query_histories",
         "VectorsScorer": "scorer",
         "best_candidates": "filters",
         "capped_top_k": "capped_top_k",

@@ -63,7 +63,11 @@ def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedMod
 
 def sizes(served: ServedModel) -> dict[str, Any]:
     """The arrays under `variables/`: weights and index, each with shape, dtype and bytes, and the sum."""
-    groups = {"weights": dict(served.weights), "index": served.index.arrays()}
+    groups = {
+        "weights": dict(served.weights),
+        "index": served.index.arrays(),
+        "query_histories": served.query_histories.arrays(),
+    }
     described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in groups.items()}
     total = sum(entry["bytes"] for arrays in described.values() for entry in arrays.values())
     return described | {"total_bytes": total}

@@ -8,11 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmmrec.data.batches import full_histories
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
 from tfmmrec.schema import Feature
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filter_columns import MAX_FEATURES
+from tfmmrec.search.query_histories import QueryHistories
+
+_QUERIES_AT_ONCE = 4096
 
 
 def candidate_index(
@@ -80,3 +84,25 @@ def _codes(column: pa.Array, feature: Feature) -> tuple[np.ndarray, list[str]]:
 
 def _is_list(column: pa.Array) -> bool:
     return pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+
+
+def known_histories(dataset: Dataset, length: int, seed: int = 0) -> QueryHistories:
+    """What every query of a dataset chose in train, for an index of its candidates.
+
+    Args:
+        dataset: its train is used.
+        length: of the model's history: the first so many are those that evaluation pools, the others follow.
+        seed: of the choice where there are more and the log has no times.
+    """
+    train, sizes, parts = dataset.train, [], []
+    for start in range(0, train.num_queries, _QUERIES_AT_ONCE):
+        queries = np.arange(start, min(start + _QUERIES_AT_ONCE, train.num_queries))
+        for query, first in zip(queries, full_histories(train, queries, max(length, 1), seed), strict=True):
+            rows = np.concatenate([first[first >= 0], train.candidates_of(int(query))[::-1]])
+            _, place = np.unique(rows, return_index=True)  # each once, where it stands first
+            parts.append(rows[np.sort(place)])
+            sizes.append(len(place))
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    chosen = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+    ids = dataset.candidates.ids.take(pa.array(chosen)).to_pylist()
+    return QueryHistories(dataset.queries.ids.to_pylist(), indptr, ids)

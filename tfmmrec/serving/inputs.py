@@ -13,6 +13,9 @@ from tfmmrec.schema import Feature
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
+QUERY_KEY = "query_id"
+"""The query input that every request must have; "" where nobody is known: something must say how large the batch is."""
+
 
 @dataclass(frozen=True)
 class ListLengths:
@@ -94,18 +97,6 @@ def request_inputs(lengths: ListLengths) -> dict[str, Input]:
             make_input("cap", tf.int32, 0, "at most so many of a main category, 0 for no cap"),
         ]
     )
-
-
-def query_key(tower: Tower, features: Mapping[str, Feature]) -> str:
-    """The query input that every request must have: the id where the tower has one, else the history, else the first
-    feature.
-
-    It may hold missing values: something must be there for the size of the batch.
-    """
-    for name, key in (("id", "query_id"), ("history", "history")):
-        if name in tower.encoders:
-            return key
-    return f"query_{next(name for name in features if name in tower.encoders)}"
 
 
 def candidate_key(tower: Tower, features: Mapping[str, Feature]) -> str:

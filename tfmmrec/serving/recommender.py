@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters, best_candidates
+from tfmmrec.search.query_histories import QueryHistories
 
 SOURCES = ("query", "history", "features", "popular")
 _LISTS = tf.TensorSpec([None, None], tf.string)
@@ -27,7 +28,7 @@ class AskedQueries(NamedTuple):
         vectors: float32 `[batch, dim]`.
         source: string `[batch]`, the best that the model knows of each query: its id (query), a candidate of its
             history (history), any feature (features), or nothing (popular).
-        history_rows: int32 `[batch, length]`, the index's rows of the history, each once, -1 = none or unknown.
+        history_rows: int32 `[batch, any]`, the index's rows of all that it is known to have chosen, -1 = none.
     """
 
     vectors: tf.Tensor
@@ -55,11 +56,14 @@ class Recommender:
     Args:
         model: has `query_tower`, `candidate_tower`, `embed_queries` and `embed_candidates`, all built.
         index: of its candidates' vectors. Histories are gathered from it, so that refreshed candidates count.
+        histories: of known queries: what one has chosen is used when a request has its id and no history, and is never
+            recommended to it.
     """
 
-    def __init__(self, model, index: ExactIndex):
+    def __init__(self, model, index: ExactIndex, histories: QueryHistories):
         self.model = model
         self.index = index
+        self.histories = histories
         # functions of their own in the graph: several signatures share them
         self._queries = tf.function(self._embed_queries, autograph=False)
         self._candidates = tf.function(self._embed_candidates, autograph=False)
@@ -68,7 +72,7 @@ class Recommender:
     def queries(self, inputs: Mapping[str, tf.Tensor]) -> AskedQueries:
         """Raw `query_id`, `history` and `query_<feature>`, `[batch, ...]` -> the queries."""
         names = [f"query_{name}" for name in self.model.query_tower.encoders if name != "history"]
-        return self._queries({name: inputs[name] for name in (*names, "history")})
+        return self._queries({name: inputs[name] for name in dict.fromkeys([*names, "query_id", "history"])})
 
     def candidates(self, inputs: Mapping[str, tf.Tensor]) -> EmbeddedCandidates:
         """Raw `candidate_id` and `candidate_<feature>`, `[batch, ...]` -> the candidates."""
@@ -78,12 +82,16 @@ class Recommender:
     def _embed_queries(self, inputs: Mapping[str, tf.Tensor]) -> AskedQueries:
         tower, table = self.model.query_tower, self.index.pooled
         numeric = tower.preprocess({name: inputs[f"query_{name}"] for name in tower.encoders if name != "history"})
-        rows = _each_once(self.index.rows_of(inputs["history"]))
+        given, stored = self.index.rows_of(inputs["history"]), self.histories(inputs["query_id"], self.index.lookup)
+        rows, uses_stored = _own_or_stored(each_once(given), stored)
         if "history" in tower.encoders:
             numeric["history"] = {"rows": rows, "table": table}
         embedded = tower.encode(numeric, training=False)
         vectors = tf.cast(self.model.embed_queries(embedded, table=table, training=False), tf.float32)
-        return AskedQueries(vectors, _sources(embedded, tf.shape(vectors)[:1]), rows)
+        source = _sources(embedded, tf.shape(vectors)[:1])
+        if "history" in tower.encoders:
+            source = tf.where(uses_stored, "query", source)
+        return AskedQueries(vectors, source, tf.concat([rows, stored], axis=1))
 
     def _embed_candidates(self, inputs: Mapping[str, tf.Tensor]) -> EmbeddedCandidates:
         tower = self.model.candidate_tower
@@ -153,8 +161,23 @@ def _sources(embedded: Mapping[str, Mapping[str, tf.Tensor]], batch: tf.Tensor) 
     return source
 
 
-def _each_once(rows: tf.Tensor) -> tf.Tensor:
+def each_once(rows: tf.Tensor) -> tf.Tensor:
     """int32 `[batch, length]` with -1 in place of what stands further to the left already."""
-    places = tf.range(tf.shape(rows)[1])
-    again = (rows[:, :, None] == rows[:, None, :]) & (places[None, :] < places[:, None])  # [batch, length, length]
-    return tf.where(tf.reduce_any(again, axis=2), -1, rows)
+    order = tf.argsort(rows, axis=1, stable=True)
+    ordered = tf.gather(rows, order, batch_dims=1)
+    again = tf.concat([tf.zeros_like(ordered[:, :1]) > 0, ordered[:, 1:] == ordered[:, :-1]], axis=1)
+    return tf.where(tf.gather(again, tf.argsort(order, axis=1), batch_dims=1), -1, rows)
+
+
+def _own_or_stored(given: tf.Tensor, stored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The history that counts, int32 `[batch, length]`: the one that was sent, or else the stored one.
+
+    Returns:
+        The rows, and bool `[batch]`, where they are stored ones.
+    """
+    length = tf.shape(given)[1]
+    kept = tf.pad(stored[:, :length], [[0, 0], [0, tf.maximum(length - tf.shape(stored)[1], 0)]], constant_values=-1)
+    uses_stored = ~tf.reduce_any(given >= 0, axis=1) & tf.reduce_any(kept >= 0, axis=1)
+    rows = tf.where(uses_stored[:, None], kept, given)
+    rows.set_shape(given.shape)
+    return rows, uses_stored

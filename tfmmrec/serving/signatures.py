@@ -11,7 +11,7 @@
 | score | both keys | other inputs of both | scores |
 
 Query inputs are `query_id`, `history` and `query_<feature>`; candidate inputs `candidate_id` and
-`candidate_<feature>`; filters `exclude`, `allow`, `deny`, `k`, `min_score`, `cap`. Keys: `inputs.query_key`,
+`candidate_<feature>`; filters `exclude`, `allow`, `deny`, `k`, `min_score`, `cap`. Keys: `inputs.QUERY_KEY`,
 `candidate_key` and `content_key`. Missing are "" for a string, NaN for a number, zeros for a vector.
 """
 
@@ -25,6 +25,7 @@ import tensorflow as tf
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.schema import Schema
 from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.query_histories import QueryHistories
 from tfmmrec.serving import inputs as names
 from tfmmrec.serving.example_parsing import parse_examples
 from tfmmrec.serving.inputs import Input, ListLengths
@@ -41,17 +42,25 @@ class ServedModel(tf.Module):
     Args:
         model: a retrieval model, built.
         index: of its candidates.
+        histories: of known queries.
         schema: what the inputs mean.
         statistics: what the model was built from.
         lengths: of the list inputs.
     """
 
     def __init__(
-        self, model, index: ExactIndex, schema: Schema, statistics: Statistics, lengths: ListLengths | None = None
+        self,
+        model,
+        index: ExactIndex,
+        histories: QueryHistories,
+        schema: Schema,
+        statistics: Statistics,
+        lengths: ListLengths | None = None,
     ):
         super().__init__(name="served_model")
         self.index = index
-        recommender = Recommender(model, index)
+        self.query_histories = histories
+        recommender = Recommender(model, index, histories)
         described = _signatures(recommender, schema, statistics, lengths or ListLengths())
         self._described = _Untracked(described)
         for name, (inputs, required, body) in described.items():
@@ -97,7 +106,7 @@ def _signatures(recommender: Recommender, schema: Schema, statistics: Statistics
     query = names.query_inputs(query_features, statistics.queries, query_tower, lengths)
     candidate = names.candidate_inputs(candidate_features, statistics.candidates, candidate_tower)
     filters = names.request_inputs(lengths)
-    query_key = names.query_key(query_tower, query_features)
+    query_key = names.QUERY_KEY
     candidate_key = names.candidate_key(candidate_tower, candidate_features)
     examples = {"examples": names.make_input("examples", tf.string, "", "serialized tf.Example")}
     own_id = {"candidate_id": candidate["candidate_id"]}
