@@ -28,8 +28,8 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._console = Console(stderr=True)
 
     def on_train_begin(self, logs=None):
-        self._steps, self._note, self._last_line = self.first_step, "", 0.0
-        self._started = time.monotonic()
+        self._steps, self._note = self.first_step, ""
+        self._started = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
