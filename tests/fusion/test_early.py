@@ -59,3 +59,35 @@ def test_sizes_below_one_are_refused():
 def test_dropout_is_checked_without_hidden_layers_too():
     with pytest.raises(UsageError, match=r"dropout must lie in \[0, 1\), got 2.0"):
         EarlyFusion(3, dropout=2.0)
+
+
+def test_direct_modalities_are_added_as_they_are():
+    fusion = EarlyFusion(dim=3, direct=["id"])
+    present = tf.constant([True, False])
+    identity = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    embedded = {
+        "id": {"vector": identity, "present": present},
+        "text": {"vector": tf.ones([2, 5]), "present": tf.constant([True, True])},
+    }
+    whole = fusion(embedded).numpy()
+    unknown = fusion(embedded | {"id": {"vector": identity, "present": tf.constant([False, False])}}).numpy()
+    kernel = fusion.output_layer.kernel.numpy()  # five of the text, then presence of id and of text
+    # without the id, its vector is gone and its presence too
+    np.testing.assert_allclose(whole[0] - unknown[0], identity[0] + kernel[5], atol=1e-6)
+    np.testing.assert_allclose(whole[1], unknown[1], atol=1e-6)
+
+
+def test_a_direct_modality_of_another_size_is_refused():
+    embedded = {"id": {"vector": tf.ones([1, 4]), "present": tf.constant([True])}}
+    with pytest.raises(UsageError, match="size 3, got 4"):
+        EarlyFusion(dim=3, direct=["id"])(embedded)
+
+
+def test_scale_brings_the_others_to_one_length():
+    fusion = EarlyFusion(dim=2, scale=0.1)
+    present = tf.constant([True])
+    short = fusion({"text": {"vector": tf.constant([[3.0, 4.0]]), "present": present}})
+    long = fusion({"text": {"vector": tf.constant([[300.0, 400.0]]), "present": present}})
+    np.testing.assert_allclose(short, long, atol=1e-6)
+    kernel, bias = (variable.numpy() for variable in fusion.output_layer.variables)
+    np.testing.assert_allclose(short[0], np.array([0.06, 0.08, 1.0]) @ kernel + bias, atol=1e-6)
