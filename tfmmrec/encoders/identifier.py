@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
@@ -39,17 +40,22 @@ class IdentifierEncoder(Encoder):
             raise UsageError(f"identifier dropout must lie in [0, 1), got {dropout}")
         if dim < 1:
             raise UsageError(f"identifier dim must be at least 1, got {dim}")
-        self.vocabulary = list(vocabulary)
+        self._ids = np.array([*vocabulary], object)  # Keras walks through a list, however long, whenever a fit begins
         self.dim = dim
         self.dropout = dropout
         self.embeddings_stddev = embeddings_stddev
-        self.lookup = VocabularyLookup(self.vocabulary, name=f"{self.name}_vocabulary")
+        self.lookup = VocabularyLookup(self._ids, name=f"{self.name}_vocabulary")
         self.draws = RandomDraws(name="draws")
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=[max(len(self.vocabulary), 1), dim],
+            shape=[max(len(self._ids), 1), dim],
             initializer=tf.keras.initializers.RandomNormal(stddev=embeddings_stddev or dim**-0.5),
         )
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The known ids."""
+        return self._ids.tolist()
 
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)
