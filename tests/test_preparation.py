@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance.models import SMALL
+from tests.encoders.reusable import write_image_model
+from tfmmrec import preparation
+from tfmmrec.data.dataset import load_dataset
+from tfmmrec.data.fashion import write_fashion
+from tfmmrec.data.statistics import compute_statistics
+from tfmmrec.preparation import encode, prepare
+from tfmmrec.runs import RunConfig, build_model
+
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "fashion"
+    return load_dataset(write_fashion(folder, num_candidates=120, num_queries=40, num_interactions=400))
+
+
+@pytest.fixture(scope="module")
+def statistics(dataset):
+    return compute_statistics(dataset)
+
+
+@pytest.fixture(scope="module")
+def prepared_in(dataset, statistics):
+    """`prepared_in(folder)`: prepares a model that is built from the seed, as a training does."""
+
+    def run(folder, dataset=dataset, statistics=statistics, **hyperparameters):
+        options = {"seed": 3, "image_steps": STEPS}
+        config = RunConfig(
+            run_id="a",
+            version="0",
+            model="two_tower",
+            hyperparameters=SMALL | hyperparameters,
+            options=options,
+            data_schema=dataset.schema,
+        )
+        tf.keras.utils.set_random_seed(3)
+        model, told = build_model(config, statistics), []
+        found = prepare(model, dataset, config, dataset.train, folder, lambda *what: told.append(what))
+        return found, model, told
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(prepared_in, tmp_path_factory):
+    """What is prepared, the model, what was told, the folder, and how the image network was trained."""
+    folder, calls, fit = tmp_path_factory.mktemp("run"), [], preparation.fit_encoder
+
+    def noted(encoder, *given, **options):
+        before = encoder.get_weights()
+        fit(encoder, *given, **options)
+        calls.append((options, before))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "fit_encoder", noted)
+        return *prepared_in(folder), folder, calls
+
+
+def same(one, other):
+    tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+
+
+def test_tables_of_both_sides(first, dataset):
+    found, model, told, *_ = first
+    assert set(found.query_tables) == set(model.query_tower.encoders) - {"history"}
+    assert set(found.candidate_tables) == set(model.candidate_tower.encoders)
+    for side, tables in ((dataset.queries, found.query_tables), (dataset.candidates, found.candidate_tables)):
+        for name, tensors in tables.items():
+            assert all(len(array) == len(side) for array in tensors.values()), name
+    for name in model.candidate_tower.cached_features:
+        assert set(found.candidate_tables[name]) == {"vector", "present"}
+    assert found.candidate_tables["picture"]["vector"].shape == (120, SMALL["feature_dim"])
+    assert found.candidate_tables["picture"]["present"].sum() == 114  # 5% have no picture
+    assert {"id", "picture", "description", "picture: training"} <= {what for what, _, _ in told}
+
+
+def test_the_image_network_learns_for_a_bounded_while_and_is_then_frozen(first):
+    found, model, _, _, ((options, before),) = first
+    assert (options["num_steps"], options["seed"]) == (STEPS, 3)
+    encoder = model.candidate_tower.encoders["picture"]
+    assert not encoder.trainable
+    same(found.encoder_weights["picture"], encoder.get_weights())
+    assert not any(np.array_equal(*pair) for pair in zip(encoder.get_weights(), before, strict=True))
+
+
+def test_vectors_of_cached_encoders_are_those_of_the_kept_weights(first, dataset):
+    found, model, *_ = first
+    encoder, rows = model.candidate_tower.encoders["picture"], np.arange(5, 15)
+    inputs = encoder.preprocess(tf.constant(dataset.candidates.image_bytes("picture", rows)))
+    expected = encoder(inputs, training=False)
+    np.testing.assert_allclose(found.candidate_tables["picture"]["vector"][rows], expected["vector"], atol=1e-5)
+    np.testing.assert_array_equal(found.candidate_tables["picture"]["present"][rows], expected["present"])
+
+
+def test_what_was_prepared_is_not_prepared_again(first, prepared_in, monkeypatch):
+    found, _, _, folder, _ = first
+    assert {path.stem for path in (folder / "encoders").iterdir()} == {"picture", "title", "description"}
+    monkeypatch.setattr(preparation, "fit_encoder", lambda *_, **__: pytest.fail("the network was trained again"))
+    monkeypatch.setattr(preparation, "latent_semantics", lambda *_: pytest.fail("the words were learned again"))
+    again, _, _ = prepared_in(folder)
+    same(again.candidate_tables, found.candidate_tables)
+    same(again.encoder_weights, found.encoder_weights)
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_a_preparation_that_was_killed_ends_as_one_that_was_not(prepared_in, dataset, tmp_path):
+    text = (dataset.root / "dataset.yaml").read_text()
+    features = "    picture: {kind: image}\n    back: {kind: image, column: picture}\n"
+    (tmp_path / "two.yaml").write_text(text.replace("    picture: {kind: image}\n", features))
+    two = load_dataset(dataset.root, tmp_path / "two.yaml")
+    arguments = {"dataset": two, "statistics": compute_statistics(two), "text_mode": "finetuned"}
+    whole, _, _ = prepared_in(tmp_path, **arguments)
+    (tmp_path / "encoders" / "back.npz").unlink()  # killed before this one was written, after the other was
+    parts, _, _ = prepared_in(tmp_path, **arguments)
+    same(parts.candidate_tables, whole.candidate_tables)
+    same(parts.encoder_weights, whole.encoder_weights)
+
+
+def test_nothing_is_cached_where_everything_is_trained(prepared_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "fit_encoder", lambda *_, **__: pytest.fail("it is trained with the rest"))
+    found, _, _ = prepared_in(tmp_path, image_mode="finetuned", text_mode="finetuned")
+    assert not (tmp_path / "encoders").exists()
+    assert set(found.candidate_tables["picture"]) == {"pixels", "has_pixels"}
+    assert found.candidate_tables["title"]["words"].dtype.kind == "i"
+    assert set(found.encoder_weights) == {"title", "description"}  # words start from what they mean together
+
+
+def test_a_pretrained_encoder_is_run_and_not_trained(prepared_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "fit_encoder", lambda *_, **__: pytest.fail("a pretrained encoder was trained"))
+    handle = write_image_model(tmp_path / "encoder", 3)
+    found, _, _ = prepared_in(tmp_path, pretrained={"picture": str(handle)})
+    assert found.candidate_tables["picture"]["vector"].shape == (120, 3)
+    assert "picture" not in found.encoder_weights
+    with np.load(tmp_path / "encoders" / "picture.npz") as kept:
+        assert set(kept) == {"vector", "present"}
+
+
+def test_encoding_does_not_depend_on_the_batch(first, dataset):
+    encoder = first[1].candidate_tower.encoders["picture"]
+    inputs = encoder.preprocess(tf.constant(dataset.candidates.image_bytes("picture", np.arange(10))))
+    inputs = {name: tensor.numpy() for name, tensor in inputs.items()}
+    whole, parts = encode(encoder, inputs), encode(encoder, inputs, batch_size=3)
+    np.testing.assert_allclose(parts["vector"], whole["vector"], atol=1e-5)
+    np.testing.assert_array_equal(parts["present"], whole["present"])
+    assert whole["vector"].dtype == np.float32
