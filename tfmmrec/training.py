@@ -238,8 +238,11 @@ class _Training:
 
     def _optimizer(self, model) -> tf.keras.optimizers.Optimizer:
         options = self.options
+        rate = options.learning_rate
+        if options.decay_steps is not None:  # a function of the step: the refit, and a resumed fit, follow it too
+            rate = tf.keras.optimizers.schedules.InverseTimeDecay(rate, options.decay_steps, decay_rate=1.0)
         optimizer = tf.keras.optimizers.Adam(
-            options.learning_rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
+            rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
         )  # with a weight decay it is AdamW
         if options.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -14,6 +14,7 @@ class TrainingOptions(BaseModel):
         epochs: at most so many; fewer when the validation metric no longer rises.
         batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
         learning_rate: of AdamW (Loshchilov & Hutter 2019).
+        decay_steps: the learning rate falls as 1 / (1 + step / decay_steps); None for a constant one.
         weight_decay: of AdamW, decoupled; not on biases and norms.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
@@ -36,6 +37,7 @@ class TrainingOptions(BaseModel):
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    decay_steps: int | None = Field(default=None, ge=1)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)

@@ -48,6 +48,7 @@ _TRAINING: dict[str, Any] = {
     "epochs": 150,
     "batch_size": 512,
     "learning_rate": 1e-2,
+    "decay_steps": 600,
     "weight_decay": 0.1,
     "validate_every": 5,
     "patience": 2,

@@ -46,8 +46,8 @@ class TwoTower(Trainable):
             sampled softmax that estimates them from the stream.
         global_batch_size: rows over all replicas, for the sampled softmax with counted frequencies.
         num_candidates: how many candidates there are.
-        content_weight: weight of the same loss with all identifiers of candidates absent, so that content alone
-            learns to stand in for them; 0 for none.
+        content_weight: weight of the same loss with all identifiers of candidates absent and without gradient to the
+            queries, so that content alone learns to stand in for them; 0 for none.
 
     Raises:
         UsageError: unknown loss, a temperature that is not positive, or counts that are missing.
@@ -163,7 +163,8 @@ class TwoTower(Trainable):
                 "present": tf.zeros_like(raw["id"]["row"]) > 0,
             }
             content = self.embed_candidates(embedded | {"id": unknown}, training)
-            losses += self.content_weight * self._softmax(query, content, inputs)
+            # the content follows the queries and not the other way round: what is known costs nothing
+            losses += self.content_weight * self._softmax(tf.stop_gradient(query), content, inputs)
         return losses
 
     def _softmax(self, query: tf.Tensor, table: tf.Tensor, inputs: Mapping) -> tf.Tensor:

@@ -37,8 +37,9 @@ def build_two_tower(
     history_dropout: float = 0.0,
     identifier_dropout: float = 0.0,
     query_identifier_dropout: float = 0.0,
-    content_weight: float = 0.3,
+    content_weight: float = 0.5,
     content_scale: float | None = 0.1,
+    query_scale: float | None = 0.02,
     query_id: bool | None = None,
     candidate_id: bool = True,
     content: bool = True,
@@ -73,7 +74,8 @@ def build_two_tower(
         identifier_dropout: share of candidate ids made absent in training.
         query_identifier_dropout: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.
-        content_scale: length of a feature's vector in the fusions, see `EarlyFusion`.
+        content_scale: length of a feature's vector in the candidates' fusions, see `EarlyFusion`.
+        query_scale: the same in the queries' fusion; less, because beside a history they say little.
         query_id: the query tower sees the query's id. None: where there is no history, for beside one an id learns by
             heart what the history says already; a served model knows the histories of known ids.
         candidate_id: the candidate tower sees the candidate's id.
@@ -158,7 +160,7 @@ def build_two_tower(
                 dim=dim,
                 hidden_dims=query_hidden_dims,
                 direct=direct,
-                scale=content_scale,
+                scale=query_scale,
                 dropout=dropout,
                 name="fusion",
             ),
