@@ -7,8 +7,16 @@ import importlib.metadata
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.data.dataset import load_dataset
+from tfmmrec.data.fashion import write_fashion
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.losses.full_softmax import full_softmax
+from tfmmrec.run_evaluation import evaluate_run
+from tfmmrec.serving.answers import answer
+from tfmmrec.serving.export import export_run
+from tfmmrec.serving.exported_model import load_exported
+from tfmmrec.training import train
+from tfmmrec.training_options import TrainingOptions
 
 
 def test_keras_is_keras_2_of_the_same_release():
@@ -42,3 +50,15 @@ def test_a_fusion_and_a_loss_train():
     gradients = tape.gradient(losses, fusion.trainable_variables)
     assert losses.shape == [3] and np.isfinite(losses).all()
     assert gradients and all(gradient is not None for gradient in gradients)
+
+
+def test_from_a_catalogue_to_an_answer(tmp_path):
+    dataset = load_dataset(write_fashion(tmp_path / "fashion", 0, 120, 60, 600))
+    options = TrainingOptions(epochs=2, batch_size=32, validate_every=1, image_steps=2)
+    run = train(dataset, tmp_path / "run", "two_tower", {"dim": 8}, options, progress=False)
+    metrics = evaluate_run(run, ks=(20,), dataset=dataset).metrics
+    assert 0.0 < metrics["all"]["recall@20"] <= 1.0 and (tmp_path / "run" / "report.html").exists()
+    model = load_exported(export_run(run, dataset=dataset))
+    known = answer(model, query_id=dataset.queries.ids[0].as_py(), k=5)
+    assert known.source == "query" and len(known.candidates) == 5
+    assert len(answer(model, text="linen for the beach", k=3).candidates) == 3
