@@ -22,6 +22,8 @@ def test_a_run_is_exported_into_its_folder(run, capsys):
     answer = json.loads(shown.out)
     assert answer["path"] == str(run / "export") and (run / "export" / "saved_model.pb").exists()
     assert answer["num_candidates"] == 120 and answer["run_id"] == "run-7" and answer["total_bytes"] > 10_000
+    sizes = json.loads((run / "export" / "assets.extra" / "size.json").read_text())
+    assert answer["total_bytes"] == sizes["total_bytes"] and sizes["query_histories"]["candidates"]["bytes"] > 0
     assert {"serving_default", "recommend", "search", "similar", "score"} <= set(answer["signatures"])
 
 

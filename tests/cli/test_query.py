@@ -38,9 +38,11 @@ def test_a_known_query(shop, capsys):
     titles = dict(zip(dataset.candidates.ids.to_pylist(), dataset.candidates.display["title"].to_pylist(), strict=True))
     for entry in answer["candidates"]:
         assert entry["display"]["title"] == titles[entry["candidate_id"]]
-    whole = _ask(capsys, model, "--query-id", own, "--dataset", dataset.root, "--k", "120")
     seen = dataset.candidates.ids.take(dataset.train.candidates_of(4)).to_pylist()
-    assert not {entry["candidate_id"] for entry in whole["candidates"]} & set(seen)
+    for looked_up in ([], ["--dataset", dataset.root]):
+        whole = _ask(capsys, model, "--query-id", own, *looked_up, "--k", "120")
+        assert not {entry["candidate_id"] for entry in whole["candidates"]} & set(seen)
+        assert len(whole["candidates"]) == 120 - len(set(seen)) and whole["notes"] == []
 
 
 def test_a_history_without_what_is_excluded(shop, capsys):

@@ -72,9 +72,16 @@ def ask_stock_runtime(questions: list[tuple[Path, list]], folder: Path) -> list[
 
 
 class PythonModel:
-    """The model's own vectors of raw inputs, by the functions that training and evaluation use."""
+    """The model's own vectors of raw inputs, by the functions that training and evaluation use.
 
-    def __init__(self, run: Run, dataset: Dataset):
+    Args:
+        run: the model's.
+        dataset: the index's candidates.
+        exported: whose train holds what known queries chose; `dataset` when None.
+    """
+
+    def __init__(self, run: Run, dataset: Dataset, exported: Dataset | None = None):
+        self.exported = exported or dataset
         self.model = run.model
         self.ids = dataset.candidates.ids.to_pylist()
         self.counts = dataset.train.counts()
@@ -88,12 +95,25 @@ class PythonModel:
         known = {id.encode(): row for row, id in enumerate(self.ids)}
         return list(dict.fromkeys(known[id] for id in np.ravel(_as_bytes(ids)) if id in known))
 
+    def stored(self, query_id: str | bytes) -> list[int]:
+        """The rows of all that a known query chose in train, newest first; none of an unknown one."""
+        name = query_id.decode() if isinstance(query_id, bytes) else query_id
+        row = int(self.exported.queries.row_of([name])[0])
+        chosen = self.exported.train.candidates_of(row)[::-1] if row >= 0 else []
+        return self.rows([self.exported.candidates.ids[int(candidate)].as_py() for candidate in chosen])
+
+    def chosen(self, inputs: dict, defaults: dict) -> list[list[int]]:
+        """For each row all that must not be recommended: what is sent, and what is stored."""
+        sent, own = _given("history", inputs, defaults), _given("query_id", inputs, defaults)
+        return [self.rows(row) + self.stored(id) for row, id in zip(sent, own, strict=True)]
+
     def query(self, inputs: dict, defaults: dict) -> np.ndarray:
-        """Vectors of `query_<feature>` and `history`."""
+        """Vectors of `query_<feature>` and `history`, or the stored history where no known one is sent."""
         tower = self.model.query_tower
         numeric = _numeric(tower, "query", inputs, defaults)
         if "history" in tower.encoders:
-            histories = [self.rows(row) for row in _given("history", inputs, defaults)]
+            sent, own = _given("history", inputs, defaults), _given("query_id", inputs, defaults)
+            histories = [self.rows(row) or self.stored(id)[: sent.shape[1]] for row, id in zip(sent, own, strict=True)]
             length = max(1, *map(len, histories))
             numeric["history"] = {"rows": tf.constant([rows + [-1] * (length - len(rows)) for rows in histories])}
         return self.model.embed_queries(numeric, tf.constant(self.pooled), training=False).numpy()

@@ -37,6 +37,13 @@ tf.saved_model.save(model, sys.argv[3], signatures=signatures)
 assert not {"tfmmrec", "tf_keras", "tensorflow_recommenders"} & set(sys.modules)
 """
 
+NOTHING = {
+    "query_about": np.array([""]),
+    "query_tastes": np.array([[""] * 4]),
+    "query_age": np.array([np.nan]),
+    "query_face": np.zeros([1, 3]),
+}
+
 
 @pytest.fixture(scope="module", params=[True, False], ids=["history tower", "one table"])
 def reindexed(request, tmp_path_factory):
@@ -56,7 +63,7 @@ def reindexed(request, tmp_path_factory):
     command = [sys.executable, "-c", REINDEX, str(old), str(folder / "arrays.pickle"), str(new)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    return old, new, PythonModel(run, many), many
+    return old, new, PythonModel(run, many, few), many
 
 
 def _raw(dataset: Dataset, run, inputs) -> dict[str, np.ndarray]:
@@ -89,15 +96,23 @@ def test_every_answer_is_by_the_new_candidates(reindexed, tmp_path):
         ("recommend", {"query_id": np.array(["q1"]), "history": history, "k": np.array([50], np.int32)}),
         ("recommend", {"query_id": np.array(["nobody"]), "allow": artist, "k": np.array([50], np.int32)}),
         ("embed_query", {"query_id": np.array(["q1"]), "history": history}),
+        ("recommend", {"query_id": np.array(["q1"]), "k": np.array([50], np.int32)}),
+        ("embed_query", {"query_id": np.array(["q1"])}),
     ]
-    [[similar, recommended, popular, embedded]] = ask_stock_runtime([(new, requests)], tmp_path)
+    [[similar, recommended, popular, embedded, alone, embedded_alone]] = ask_stock_runtime([(new, requests)], tmp_path)
     cosines = model.cosines(model.vectors[40:41])[0]
     cosines[40] = -np.inf
     check_ranking(model, similar, 0, cosines, 50)
     scores = embedded["vectors"] @ model.vectors.T
-    scores[0, [40, 2]] = -np.inf
+    scores[0, [40, 2, *model.stored("q1")]] = -np.inf
     check_ranking(model, recommended, 0, scores[0], 50)
-    assert recommended["source"].tolist() == [b"query"]
+    assert recommended["source"].tolist() == [b"history"]
+    scores = model.query({"query_id": np.array(["q1"])}, NOTHING | {"history": np.array([[""] * length])})
+    np.testing.assert_allclose(embedded_alone["vectors"], scores, rtol=1e-4, atol=1e-5)
+    scores = scores @ model.vectors.T
+    scores[0, model.stored("q1")] = -np.inf
+    check_ranking(model, alone, 0, scores[0], 50)
+    assert alone["source"].tolist() == [b"query"] and len(model.stored("q1")) > 1
     expected = np.where(np.arange(50) % 5 == 3, dataset.train.counts(), -np.inf)
     check_ranking(model, popular, 0, expected, 50)
     assert popular["source"].tolist() == [b"popular"]
@@ -110,13 +125,11 @@ def test_a_new_candidate_in_a_history_counts(reindexed, tmp_path):
     request = [("embed_query", {"query_id": np.array([""]), "history": history})]
     [[before], [after]] = ask_stock_runtime([(old, request), (new, request)], tmp_path)
     nothing = np.array([[""] * length])
-    missing = {"query_about": "", "query_tastes": [""] * 4, "query_age": np.nan, "query_face": [0.0] * 3}
-    missing = {name: np.array([value]) for name, value in missing.items()}
     empty = np.array([""])
     np.testing.assert_allclose(
-        before["vectors"], model.query({"query_id": empty, "history": nothing}, missing), rtol=1e-4, atol=1e-5
+        before["vectors"], model.query({"query_id": empty, "history": nothing}, NOTHING), rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(
-        after["vectors"], model.query({"query_id": empty, "history": history}, missing), rtol=1e-4, atol=1e-5
+        after["vectors"], model.query({"query_id": empty, "history": history}, NOTHING), rtol=1e-4, atol=1e-5
     )
     assert np.abs(before["vectors"] - after["vectors"]).max() > 1e-3

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.serving import CASES, DATASETS, PythonModel, ask_stock_runtime, check_ranking, make_run
-from tfmmrec.data.batches import full_histories
 from tfmmrec.serving.export import serve_run
 from tfmmrec.serving.warmup import as_example, request_values
 
@@ -72,6 +71,9 @@ def _requests(served, dataset):
     whole = requests["recommend", "all"]
     examples = np.array([as_example({name: value[i] for name, value in whole.items()}) for i in range(3)], object)
     requests["recommend_examples", "required"] = {"examples": examples}
+    for signature in ("embed_query", "recommend"):
+        own = requests[signature, "all"].items()
+        requests[signature, "without a history"] = {name: value for name, value in own if name != "history"}
     requests["recommend", "one row"] = {name: value[:1] for name, value in whole.items()}
     return requests, defaults
 
@@ -89,34 +91,38 @@ def _without(scores, rows):
 
 def test_recommend(case):
     scores = case.query_vectors @ case.model.vectors.T
-    length = case.requests["recommend", "all"]["history"].shape[1]
-    histories = full_histories(case.dataset.train, QUERY_ROWS, length)
+    chosen = case.model.chosen(case.requests["recommend", "all"], case.defaults)
     for signature, how in (
         ("recommend", "all"),
         ("serving_default", "all"),
         ("recommend_examples", "required"),
+        ("recommend", "without a history"),
         ("recommend", "one row"),
     ):
         answer = case.answers[signature, how]
         size = 1 if how == "one row" else 3
         assert answer["scores"].shape == (size, K[:size].max())
         for row in range(size):
-            expected = _without(scores[row], [*histories[row][histories[row] >= 0], 7])
+            expected = _without(scores[row], [*chosen[row], 7])
             check_ranking(case.model, answer, row, expected, K[row])
     encoders = case.run.model.query_tower.encoders
     source = "query" if "id" in encoders else "history" if "history" in encoders else "features"
     assert answer["source"].tolist() == [source.encode()]
+    if "history" in encoders:
+        assert case.answers["recommend", "without a history"]["source"].tolist() == [b"query"] * 3
 
 
 def test_recommend_with_what_is_required_alone(case):
     inputs, answer = case.requests["recommend", "required"], case.answers["recommend", "required"]
-    assert len(inputs) == 1
+    assert set(inputs) == {"query_id"}
+    sees_who_asks = bool({"id", "history"} & set(case.run.model.query_tower.encoders))
+    assert answer["source"].tolist() == [b"query" if sees_who_asks else b"popular"] * 3
     scores = case.model.query(inputs, case.defaults) @ case.model.vectors.T
+    scores = scores if sees_who_asks else np.tile(case.model.counts.astype(np.float32), (3, 1))
     assert answer["scores"].shape == (3, 10)
-    for row in range(3):
-        history = case.model.rows(inputs["history"][row]) if "history" in inputs else []
-        check_ranking(case.model, answer, row, _without(scores[row], history), 10)
-    assert b"popular" not in answer["source"]
+    for row, chosen in enumerate(case.model.chosen(inputs, case.defaults)):
+        assert chosen, "a known query"
+        check_ranking(case.model, answer, row, _without(scores[row], chosen), 10)
 
 
 def test_embed_query(case):
@@ -124,6 +130,14 @@ def test_embed_query(case):
     np.testing.assert_allclose(found, case.query_vectors, rtol=1e-4, atol=1e-5)
     expected = case.model.query(case.requests["embed_query", "required"], case.defaults)
     np.testing.assert_allclose(case.answers["embed_query", "required"]["vectors"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_id_brings_the_history_that_evaluation_pools(case):
+    found = case.answers["embed_query", "without a history"]["vectors"]
+    np.testing.assert_allclose(found, case.query_vectors, rtol=1e-4, atol=1e-5)
+    if set(case.run.model.query_tower.encoders) <= {"id", "history"}:  # the id is all that there is to send
+        alone = case.answers["embed_query", "required"]["vectors"]
+        np.testing.assert_allclose(alone, case.query_vectors, rtol=1e-4, atol=1e-5)
 
 
 def test_embed_candidate(case):

@@ -29,6 +29,15 @@ def test_any_shape():
     assert VocabularyLookup(["a"])(tf.zeros([0, 3], tf.string)).shape == [0, 3]
 
 
+def test_fingerprints_are_found_where_they_count():
+    lookup = VocabularyLookup(["a", "b", "c"])
+    prints = fingerprints(tf.constant([["c", "a"], ["?", "b"]]))
+    found = lookup.rows_of_fingerprints(prints, tf.constant([[True, False], [True, True]]))
+    assert found.dtype == tf.int32 and found.numpy().tolist() == [[2, -1], [-1, 1]]
+    nothing = VocabularyLookup([]).rows_of_fingerprints(tf.constant([-1, 5], tf.int64), tf.constant([True, True]))
+    assert nothing.numpy().tolist() == [-1, -1]
+
+
 def test_an_empty_vocabulary_knows_nothing():
     assert VocabularyLookup([])(tf.constant(["a", ""])).numpy().tolist() == [-1, -1]
 

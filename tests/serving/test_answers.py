@@ -34,6 +34,25 @@ def test_a_known_query(model):
     assert set(found.candidates[0].display) == {"title", "mood"}
 
 
+def test_what_a_known_query_chose_is_left_out(model, song_dataset):
+    seen = song_dataset.candidates.ids.take(song_dataset.train.candidates_of(1)).to_pylist()
+    found = {entry.candidate_id for entry in answer(model, query_id="q1", k=30).candidates}
+    assert found == set(song_dataset.candidates.ids.to_pylist()) - set(seen) and len(found) < 30
+
+
+def test_a_known_query_that_the_model_cannot_use(song_dataset, tmp_path):
+    """It sees features alone: the id tells what to leave out, and nobody is told that it is unknown."""
+    run = untrained_run(song_dataset, tmp_path / "run", query_id=False, history=False)
+    model = load_exported(export_run(run, dataset=song_dataset))
+    found = answer(model, query_id="q1", k=30)
+    assert found.source == "popular" and len(found.notes) == 1 and "most popular" in found.notes[0]
+    assert len(found.candidates) == 30 - len(set(song_dataset.train.candidates_of(1)))
+    found = answer(model, query_id="q1", features={"age": "30"})
+    assert (found.source, found.notes) == ("features", [])
+    found = answer(model, query_id="nobody", features={"age": "30"})
+    assert (found.source, found.notes) == ("features", ["the query 'nobody' is unknown to the model"])
+
+
 def test_a_dataset_knows_more_of_a_query(model, song_dataset):
     seen = song_dataset.candidates.ids.take(song_dataset.train.candidates_of(1)).to_pylist()
     found = answer(model, query_id="q1", k=30, dataset=song_dataset)
@@ -51,6 +70,7 @@ def test_a_dataset_knows_more_of_a_query(model, song_dataset):
     np.testing.assert_allclose([entry.score for entry in found.candidates], expected["scores"][: len(ids)], atol=1e-5)
     changed = answer(model, query_id="q1", k=30, dataset=song_dataset, features={"age": 99.0})
     assert changed.candidates[0].score != found.candidates[0].score, "what is given outweighs the dataset"
+    assert (found.source, found.notes) == ("history", []), "the dataset's history is sent along"
     found = answer(model, query_id="stranger", dataset=song_dataset)
     assert found.source == "popular" and "the dataset has no query 'stranger'" in found.notes
 

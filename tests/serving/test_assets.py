@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,14 +28,22 @@ def test_what_lies_beside_the_graph(served, song_run, song_dataset, tmp_path):
     assert table["candidate_id"].to_pylist() == song_dataset.candidates.ids.to_pylist()
 
 
-def test_every_array_has_its_size(served):
+def test_every_array_has_its_size(served, song_dataset):
     found = sizes(served)
     vectors = found["index"]["vectors"]
     assert vectors == {"shape": [30, 8], "dtype": "float32", "bytes": 30 * 8 * 4}
     assert found["index"]["ids"]["bytes"] == sum(len(f"s{i}") + 1 for i in range(30))
-    assert found["weights"]["query_tower/encoders/id/embeddings"]["bytes"] == 12 * 8 * 4
-    total = sum(entry["bytes"] for group in ("weights", "index") for entry in found[group].values())
-    assert found["total_bytes"] == total
+    assert found["weights"]["candidate_tower/encoders/id/embeddings"]["bytes"] == 30 * 8 * 4
+    chosen = len(set(zip(song_dataset.train.query_rows(), song_dataset.train.indices, strict=True)))
+    assert found["query_histories"]["candidates"] == {"shape": [chosen], "dtype": "int64", "bytes": chosen * 8}
+    assert found["query_histories"]["starts"]["shape"] == [12 + 1]
+    assert found["total_bytes"] == sum(
+        int(np.prod(shape)) * size if size else entry["bytes"]
+        for group in ("weights", "index", "query_histories")
+        for entry in found[group].values()
+        for shape, size in [(entry["shape"], {"float32": 4, "int32": 4, "int64": 8}.get(entry["dtype"]))]
+    )
+    assert len(served.variables) == sum(len(found[group]) for group in ("weights", "index", "query_histories"))
 
 
 def test_display_columns_of_all_forms():

@@ -19,9 +19,14 @@ def test_a_signature_is_asked_for_one_row(model, served):
     expected = served.recommend(tf.constant(["q1"]), history=history, k=tf.constant([3]))
     np.testing.assert_array_equal(found["candidate_ids"], expected["candidate_ids"][0])
     np.testing.assert_allclose(found["scores"], expected["scores"][0], atol=1e-5)
-    assert found["source"] == b"query"
+    assert found["source"] == b"history"
     found = model.ask("embed_query", query_face=[1.0, 2.0, 3.0], query_tastes="rock")
     assert found["vectors"].shape == (8,), "the key is missing, and the model is told so"
+
+
+def test_whose_history_it_has(model):
+    assert model.knows_query("q1")
+    assert not model.knows_query("nobody") and not model.knows_query("")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from tests.serving.catalogue import songs
+from tfmmrec.data.batches import full_histories
+from tfmmrec.data.dataset import dataset_from_frames
 from tfmmrec.data.entities import Entities
 from tfmmrec.schema import Feature
 from tfmmrec.search.filter_columns import MAX_FEATURES
-from tfmmrec.serving.index import candidate_index, filter_codes
+from tfmmrec.serving.index import candidate_index, filter_codes, known_histories
 
 CATEGORY = Feature(kind="category")
 
@@ -68,3 +72,38 @@ def test_the_index_of_a_dataset(song_dataset):
     genres = song_dataset.candidates.features["genre"].to_pylist()
     expected = ["rock" in (genre or "").split("|") and i % 5 != 1 for i, genre in enumerate(genres)]
     np.testing.assert_array_equal(passing, expected)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("length", [3, 50])
+def test_stored_histories_begin_with_what_evaluation_pools(timed, length):
+    """More than fit, or fewer; what was chosen twice counts once."""
+    random = np.random.default_rng(5)
+    pairs = [(q, c) for q in range(20) for c in random.choice(40, 8, replace=False)]
+    log = pd.DataFrame(pairs, columns=["q", "c"]).astype(str)
+    log = pd.concat([log, log[::3]], ignore_index=True)
+    log["time"] = np.arange(len(log), dtype=float)
+    where = {"path": "-", "query": "q", "candidate": "c"} | ({"timestamp": "time"} if timed else {})
+    dataset = dataset_from_frames({"interactions": where}, log)
+    train, ids = dataset.train, dataset.candidates.ids
+    histories = known_histories(dataset, length, seed=4)
+    index = candidate_index(dataset, {}, np.ones((len(ids), 2), np.float32))
+    found = histories(tf.constant(dataset.queries.ids.to_pylist()), index.lookup).numpy()
+    expected = full_histories(train, np.arange(train.num_queries), length, seed=4)
+    assert train.num_queries == 20 and train.num_rows > sum((row >= 0).sum() for row in found) > 20 * 3
+    for query in range(20):
+        rows = found[query][found[query] >= 0].tolist()
+        assert sorted(rows) == sorted(set(train.candidates_of(query).tolist())), "all of them, each once"
+        pooled = list(dict.fromkeys(expected[query][expected[query] >= 0].tolist()))
+        assert rows[: len(pooled)] == pooled
+
+
+def test_queries_without_a_row_in_train_have_no_history(song_dataset):
+    dataset = songs()
+    dataset.train = song_dataset.train.select(song_dataset.train.query_rows() != 3)
+    found = known_histories(dataset, 5)(
+        tf.constant(["q3", "q4"]), candidate_index(dataset, {}, np.ones((30, 2), np.float32)).lookup
+    ).numpy()
+    assert (found[0] == -1).all() and (found[1] >= 0).any()
+    dataset.train = song_dataset.train.select(np.zeros(song_dataset.train.num_rows, bool))
+    assert known_histories(dataset, 5).arrays()["candidates"].shape[0] in (0, None)

@@ -4,22 +4,22 @@ import tensorflow as tf
 
 from tests.serving.catalogue import untrained_run
 from tfmmrec.serving.inputs import (
+    QUERY_KEY,
     ListLengths,
     candidate_inputs,
     candidate_key,
     content_key,
     make_input,
     query_inputs,
-    query_key,
     request_inputs,
 )
 from tfmmrec.types import UsageError
 
 KEYS = {
-    "two_tower": ("query_id", "candidate_id", "candidate_title"),
-    "id_only": ("query_id", "candidate_id", "candidate_title"),
-    "content_only": ("history", "candidate_title", "candidate_title"),
-    "history_only": ("history", "candidate_id", "candidate_title"),
+    "two_tower": ("candidate_id", "candidate_title"),
+    "id_only": ("candidate_id", "candidate_title"),
+    "content_only": ("candidate_title", "candidate_title"),
+    "history_only": ("candidate_id", "candidate_title"),
 }
 
 
@@ -45,6 +45,7 @@ def test_every_model_of_a_schema_takes_the_same_inputs(model, song_dataset, tmp_
         "query_age": ("float32", []),
         "query_face": ("float32", [3]),
     }
+    assert QUERY_KEY in query
     assert np.isnan(query["query_age"].default[0]) and query["query_face"].default.tolist() == [[0.0, 0.0, 0.0]]
     candidate = candidate_inputs(candidates, statistics.candidates, run.model.candidate_tower)
     found = {name: (made.spec.dtype.name, made.spec.shape.as_list()[1:]) for name, made in candidate.items()}
@@ -58,16 +59,10 @@ def test_every_model_of_a_schema_takes_the_same_inputs(model, song_dataset, tmp_
         "candidate_sound": ("float32", [4]),
     }
     keys = (
-        query_key(run.model.query_tower, queries),
         candidate_key(run.model.candidate_tower, candidates),
         content_key(run.model.candidate_tower, candidates),
     )
     assert keys == KEYS[model]
-
-
-def test_without_id_and_history_the_first_feature_is_the_key(song_dataset, tmp_path):
-    run = untrained_run(song_dataset, tmp_path / "run", query_id=False, history=False)
-    assert query_key(run.model.query_tower, run.config.data_schema.queries.features) == "query_about"
 
 
 def test_requests_have_all_inputs_from_the_first_day():

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.catalogue import songs, untrained_run
+from tfmmrec.data.batches import full_histories
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.serving.export import serve_run
-from tfmmrec.serving.recommender import _each_once
+from tfmmrec.serving.recommender import _own_or_stored, each_once
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def _ids(dataset, rows):
 
 def _query_inputs(run, dataset, rows):
     raw = raw_inputs(run.model.query_tower, dataset.queries, run.config.data_schema.queries.features, rows)
+    raw["id"] = dataset.queries.ids.to_numpy(zero_copy_only=False)[rows]
     return {
         f"query_{name}": tf.constant(value, tf.string if value.dtype == object else None) for name, value in raw.items()
     }
@@ -54,18 +56,80 @@ def test_a_repeated_id_counts_once(run, song_dataset, served, pooled):
     found = served.embed_query(**_query_inputs(run, song_dataset, [0, 1]), history=tf.constant(history))["vectors"]
     expected = _query_vectors(run, song_dataset, [0, 1], [[1, 2], [5]], pooled)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_array_equal(_each_once(tf.constant([[3, -1, 3, 4, 4, -1]])), [[3, -1, -1, 4, -1, -1]])
+    np.testing.assert_array_equal(each_once(tf.constant([[3, -1, 3, 4, 4, -1]])), [[3, -1, -1, 4, -1, -1]])
 
 
 def test_the_source_is_the_best_that_is_known(served):
     asked = {
-        "query_id": ["q1", "nobody", "nobody", "nobody", ""],
-        "history": [["s1"] + [""] * 4, ["x", "s2", "", "", ""], ["x"] + [""] * 4, [""] * 5, [""] * 5],
-        "query_age": [np.nan, 30.0, 30.0, np.nan, np.nan],
-        "query_about": ["", "", "", "no word of it is known", ""],
+        "query_id": ["q1", "q1", "nobody", "nobody", "nobody", "", "q2"],
+        "history": [["s1"], [], ["x", "s2"], ["x"], [], [], ["x"]],
+        "query_age": [np.nan, np.nan, 30.0, 30.0, np.nan, np.nan, 30.0],
+        "query_about": ["", "", "", "", "no word of it is known", "", ""],
     }
+    asked["history"] = [ids + [""] * (5 - len(ids)) for ids in asked["history"]]
     found = served.recommend(**{name: tf.constant(value) for name, value in asked.items()})
-    assert found["source"].numpy().astype(str).tolist() == ["query", "history", "features", "popular", "popular"]
+    sources = ["history", "query", "history", "features", "popular", "popular", "query"]
+    assert found["source"].numpy().astype(str).tolist() == sources
+
+
+def test_an_id_alone_brings_its_history(run, song_dataset, served, pooled):
+    """A batch of every case: the stored history, the one that is sent, one of unknown ids, and nobody."""
+    stored = full_histories(song_dataset.train, np.arange(4), 5)
+    assert (stored[:, 0] >= 0).all()
+    sent = [[""] * 5, ["s1", "s2", "", "", ""], ["gone", "", "", "", ""], [""] * 5]
+    inputs = _query_inputs(run, song_dataset, np.arange(4)) | {"query_id": tf.constant(["q0", "q1", "q2", "nobody"])}
+    found = served.embed_query(**inputs, history=tf.constant(sent))["vectors"]
+    histories = [[row for row in stored[0] if row >= 0], [1, 2], [row for row in stored[2] if row >= 0], [-1]]
+    np.testing.assert_allclose(found, _query_vectors(run, song_dataset, range(4), histories, pooled), atol=1e-5)
+    as_evaluated = run.embedder(song_dataset).queries(np.arange(4), served.index.vectors.numpy(), song_dataset.train)
+    np.testing.assert_allclose(np.array(found)[[0, 2]], as_evaluated[[0, 2]], atol=1e-5)
+    assert served.embed_query(tf.zeros([0], tf.string))["vectors"].shape == (0, 8)
+
+
+def test_what_a_known_query_chose_is_never_recommended(song_dataset, served):
+    """Also beside a history that is sent, and to those that get the popular."""
+    ids = tf.constant(["q0", "q1", "nobody"])
+    sent = tf.constant([[""] * 5, ["s1", "s2", "", "", ""], [""] * 5])
+    found = served.recommend(ids, history=sent, k=tf.constant([30] * 3))["candidate_ids"].numpy().astype(str)
+    chosen = [set(_ids(song_dataset, song_dataset.train.candidates_of(query))) for query in (0, 1)]
+    for row, out in enumerate([chosen[0], chosen[1] | {"s1", "s2"}, set()]):
+        assert set(found[row]) - {""} == set(song_dataset.candidates.ids.to_pylist()) - out
+
+
+def test_the_stored_history_is_the_first_that_the_index_has():
+    given = tf.constant([[-1, -1], [-1, 7], [-1, -1], [-1, -1]])
+    stored = tf.constant([[-1, 3, 4, 5], [1, 2, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, 6]])
+    rows, uses_stored = _own_or_stored(given, stored)
+    assert rows.numpy().tolist() == [[3, 4], [-1, 7], [-1, -1], [6, -1]]
+    assert uses_stored.numpy().tolist() == [True, False, False, True]
+    rows, uses_stored = _own_or_stored(tf.constant([[-1, -1, -1]]), tf.constant([[8]]))
+    assert rows.numpy().tolist() == [[8, -1, -1]] and uses_stored.numpy().tolist() == [True]
+    rows, uses_stored = _own_or_stored(tf.zeros([0, 2], tf.int32), tf.zeros([0, 1], tf.int32))
+    assert rows.shape == (0, 2) and uses_stored.shape == (0,)
+
+
+def test_an_index_of_other_candidates(song_dataset, tmp_path):
+    """Only what the new index has is pooled; of a history that is gone nothing is known."""
+    served = serve_run(untrained_run(song_dataset, tmp_path / "run", query_features=False), song_dataset)
+    newest, *others = _ids(song_dataset, full_histories(song_dataset.train, np.array([1]), 5)[0]).tolist()[:3]
+    index = served.index
+    kept = {name: array.numpy() for name, array in index.arrays().items()}
+
+    def replace(ids):
+        rows = [list(_ids(song_dataset, range(30))).index(id) for id in ids]
+        codes = tf.fill([len(ids), 1], -1)
+        tables = (kept["vectors"][rows], kept["popularity"][rows], codes, tf.zeros([0], tf.string))
+        index.replace(tf.constant(ids), *map(tf.constant, tables), tf.constant(kept["history_vectors"][rows]))
+
+    replace([*others, "s29", "s28"])
+    padded = tf.constant([others + [""] * 3])
+    found = served.embed_query(tf.constant(["q1"]))["vectors"]
+    np.testing.assert_allclose(found, served.embed_query(tf.constant([""]), history=padded)["vectors"], atol=1e-5)
+    answer = served.recommend(tf.constant(["q1"]))
+    assert answer["source"].numpy().tolist() == [b"query"]
+    assert set(answer["candidate_ids"].numpy()[0]) - {b""} == {b"s29", b"s28"} and newest not in others
+    replace(["s29", "s28"])
+    assert served.recommend(tf.constant(["q1"]))["source"].numpy().tolist() == [b"popular"]
 
 
 def test_nobody_knows_gives_the_popular(served, song_dataset):
@@ -82,7 +146,7 @@ def test_the_history_is_not_recommended(run, song_dataset, served, vectors, pool
     inputs = _query_inputs(run, song_dataset, [4])
     found = served.recommend(**inputs, history=history, k=tf.constant([30]))
     scores = vectors @ _query_vectors(run, song_dataset, [4], [[1, 2]], pooled)[0]
-    scores[[1, 2]] = -np.inf
+    scores[[1, 2, *song_dataset.train.candidates_of(4)]] = -np.inf
     np.testing.assert_allclose(found["scores"][0], np.sort(scores)[::-1], atol=1e-4)
     assert not {b"s1", b"s2"} & set(found["candidate_ids"].numpy()[0])
 
@@ -148,7 +212,7 @@ def test_histories_read_the_index(history_tower, song_dataset, tmp_path):
     assert ("history_vectors" in served.index.arrays()) == history_tower, "no array is there twice"
     table = served.index.history_vectors if history_tower else served.index.vectors
     before = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
-    table.assign(table * 2.0)
+    table.assign(table[::-1])
     after = served.embed_query(tf.constant(["q1"]), history=tf.constant([["s1"] + [""] * 4]))["vectors"].numpy()
     assert np.abs(before - after).max() > 1e-3
 
@@ -169,3 +233,5 @@ def test_without_history_in_the_model_it_is_still_left_out(tmp_path):
     found = served.recommend(tf.constant(["q1", "nobody"]), history=history, k=tf.constant([30]))
     assert found["source"].numpy().astype(str).tolist() == ["query", "popular"]
     assert not {b"s1", b"s2"} & set(found["candidate_ids"].numpy().ravel())
+    chosen = set(_ids(dataset, dataset.train.candidates_of(1)))
+    assert not chosen & set(found["candidate_ids"].numpy()[0].astype(str))

@@ -13,6 +13,7 @@ from tfmmrec.encoders.saved_model import SavedModelEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.query_histories import QueryHistories
 from tfmmrec.serving.export import serve_run
 from tfmmrec.serving.signatures import ServedModel
 from tfmmrec.towers import Tower
@@ -38,14 +39,15 @@ def test_only_what_is_read_is_saved(served, song_run):
     """No dropout counters, no loss trackers, no history table: exactly what the signatures read."""
     names = set(served.weights)
     assert "candidate_tower/encoders/title/embeddings" in names
-    assert "query_tower/encoders/id/lookup/fingerprints" in names
+    assert "candidate_tower/encoders/id/lookup/fingerprints" in names
     assert not [name for name in names if "draws" in name or "tracker" in name or "table" in name]
     ids = [name for name in names if name.startswith("history_tower/encoders/id/")]
     assert ids == ["history_tower/encoders/id/embeddings"], "its lookup is the candidate tower's"
     saved = {id(variable) for variable in served.variables}
     weights = {id(variable) for variable in song_run.model.trainable_variables}
     assert weights <= saved, "every trained weight is saved"
-    assert len(saved) == len(served.weights) + len(served.index.arrays()), "and nothing else"
+    parts = (served.weights, served.index.arrays(), served.query_histories.arrays())
+    assert len(saved) == sum(map(len, parts)), "and nothing else"
 
 
 def test_a_catalogue_of_ids_alone_has_no_search(tmp_path):
@@ -57,6 +59,14 @@ def test_a_catalogue_of_ids_alone_has_no_search(tmp_path):
     found = served.recommend(tf.constant(["a"]), k=tf.constant([2]))
     assert np.isfinite(found["scores"]).all() and found["source"].numpy()[0] == b"query"
     assert np.isfinite(served.embed_candidate(tf.constant(["x"]))["vectors"]).all()
+
+
+@pytest.mark.parametrize("model", ["two_tower", "id_only", "content_only", "history_only"])
+def test_the_query_id_is_all_that_must_be_sent(model, song_dataset, tmp_path):
+    """Whichever model answers, clients send the same."""
+    described = serve_run(untrained_run(song_dataset, tmp_path / "run", model), song_dataset).description()
+    assert [described[name]["required"] for name in ("recommend", "embed_query")] == [["query_id"]] * 2
+    assert described["score"]["required"][0] == "query_id"
 
 
 class _Lookup(tf.Module):
@@ -90,7 +100,8 @@ def test_a_pretrained_encoder_brings_its_files(mode, song_run, tmp_path, run_pyt
     )
     model.build_towers()
     index = ExactIndex(["a", "b", "c"], np.random.default_rng(0).normal(size=(3, 4)))
-    served = ServedModel(model, index, song_run.config.data_schema, song_run.statistics)
+    histories = QueryHistories(["q1"], np.array([0, 2]), ["a", "c"])
+    served = ServedModel(model, index, histories, song_run.config.data_schema, song_run.statistics)
     tf.saved_model.save(served, str(tmp_path / "out"), signatures=served.signatures_to_save)
     shutil.rmtree(tmp_path / "encoder")
     done = run_python(

@@ -59,7 +59,7 @@ def answer(
 
     Args:
         model: an exported model.
-        query_id: who is asking.
+        query_id: who is asking; the model has what a known query chose in train.
         history: ids of candidates chosen before, newest first.
         image: a picture's file or bytes, for all image features of candidates.
         text: for all text features of candidates.
@@ -67,7 +67,7 @@ def answer(
             there is an image or a text, else of whichever side has them. Strings are read by the feature's kind.
         exclude: ids that shall not be recommended.
         k: how many, 1 to 1000.
-        dataset: where the features and the history of `query_id` are looked up.
+        dataset: where the features of `query_id` are looked up, and a history that may be newer than the model's.
 
     Raises:
         UsageError: no question, or two at once; a feature that the model does not have.
@@ -128,10 +128,13 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
     inputs["exclude"] = [*exclude, *inputs.get("exclude", [])][: max(described["exclude"]["list_length"], len(exclude))]
     found = model.ask("recommend", k=k, **inputs)
     source = found["source"].decode()
-    if query_id is not None and source != "query" and "query_id" in model.signatures["recommend"]["required"]:
+    if query_id is not None and source != "query" and not model.knows_query(query_id):
         notes.append(f"the query {query_id!r} is unknown to the model")
     if source == "popular":
-        notes.append("nothing is known of whoever asks: these are the most popular candidates, scored by popularity")
+        notes.append(
+            "the model knows nothing to go by of whoever asks: these are the most popular candidates, scored by "
+            "popularity"
+        )
     return _with_display(model, source, found, notes)
 
 

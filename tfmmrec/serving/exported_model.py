@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tfmmrec.encoders.vocabulary import fingerprints
 from tfmmrec.schema import Schema
 from tfmmrec.serving.paths import is_export, model_folder
 from tfmmrec.types import DataError, UsageError
@@ -61,6 +63,11 @@ class ExportedModel:
         rows = {key: _as_row(key, value, described[key]) for key, value in (missing | inputs).items()}
         outputs = getattr(self._module, signature)(**rows)
         return {name: tensor.numpy()[0] for name, tensor in outputs.items()}
+
+    def knows_query(self, query_id: str) -> bool:
+        """Whether the model has a history of its own of a query, which an id alone then brings along."""
+        known = self._module.query_histories.lookup.fingerprints.numpy()
+        return bool(query_id) and bool(np.isin(fingerprints(tf.constant([query_id])).numpy(), known)[0])
 
     def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
         """The display columns of some candidates; empty for unknown ids."""

@@ -172,11 +172,13 @@ def each_once(rows: tf.Tensor) -> tf.Tensor:
 def _own_or_stored(given: tf.Tensor, stored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The history that counts, int32 `[batch, length]`: the one that was sent, or else the stored one.
 
+    What the index no longer has makes room for what was stored after it.
+
     Returns:
         The rows, and bool `[batch]`, where they are stored ones.
     """
     length = tf.shape(given)[1]
-    kept = tf.pad(stored[:, :length], [[0, 0], [0, tf.maximum(length - tf.shape(stored)[1], 0)]], constant_values=-1)
+    kept = tf.ragged.boolean_mask(stored, stored >= 0).to_tensor(-1, shape=[tf.shape(stored)[0], length])
     uses_stored = ~tf.reduce_any(given >= 0, axis=1) & tf.reduce_any(kept >= 0, axis=1)
     rows = tf.where(uses_stored[:, None], kept, given)
     rows.set_shape(given.shape)

@@ -138,7 +138,7 @@ def _describe(made: Input, is_required: bool) -> dict[str, Any]:
 
 
 def _weights(recommender: Recommender, inputs: Mapping[str, Input]) -> dict[str, tf.Variable]:
-    """The variables that embedding a query and a candidate reads, the index aside, by path."""
+    """The variables that embedding a query and a candidate reads, the index and the stored histories aside, by path."""
 
     def embed(given: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return recommender.queries(given).vectors, recommender.embed_candidate(given)
@@ -146,8 +146,8 @@ def _weights(recommender: Recommender, inputs: Mapping[str, Input]) -> dict[str,
     specs = {name: made.spec for name, made in inputs.items()}
     read = tf.function(embed, autograph=False).get_concrete_function(specs).graph.variables
     paths = _paths(recommender.model)
-    of_index = {id(variable) for variable in recommender.index.variables}
-    named = {paths.get(id(v), v.name.split(":")[0]): v for v in read if id(v) not in of_index}
+    own = {id(variable) for part in (recommender.index, recommender.histories) for variable in part.variables}
+    named = {paths.get(id(v), v.name.split(":")[0]): v for v in read if id(v) not in own}
     return dict(sorted(named.items()))
 
 
