@@ -32,6 +32,7 @@ class Scored(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["val_ndcg@20"] = 0.25
+        logs |= {"val_recall@20": 0.5, "val_map@20": 0.125}
 
 
 def fit(bar, epochs=2, first=0):
@@ -47,7 +48,8 @@ def test_without_a_terminal_the_last_line_tells_all(capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     (line,) = shown.err.splitlines()
-    assert re.fullmatch(r"choosing the epoch: loss \d+\.\d{4}  ndcg@20 0\.2500  [\d,]+ examples/s, \d+ s", line)
+    values = r"loss \d+\.\d{4}  ndcg@20 0\.2500  recall@20 0\.5000"
+    assert re.fullmatch(rf"choosing the epoch: {values}  [\d,]+ examples/s, \d+ s", line)
 
 
 def test_without_a_terminal_a_line_every_ten_seconds_at_most(capsys, clock):

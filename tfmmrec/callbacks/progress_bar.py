@@ -32,7 +32,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._started = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}"),
             TimeRemainingColumn(),
             console=self._console,
@@ -47,17 +47,21 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._bar.update(self._task, completed=self._steps, note=self._text(logs))
 
     def on_epoch_end(self, epoch, logs=None):
-        values = [f"{name[4:]} {value:.4f}" for name, value in (logs or {}).items() if name.startswith("val_")]
+        shown = ("val_recall@", "val_ndcg@")  # one line has no room for more
+        values = [f"{name[4:]} {value:.4f}" for name, value in (logs or {}).items() if name.startswith(shown)]
         self._note = "  ".join(values) or self._note
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line >= 10.0:
             self._last_line = now
             left = (self.num_steps - self._steps) * (now - self._started) / max(self._steps - self.first_step, 1)
-            self._console.print(f"{self.title}: epoch {epoch + 1}  {self._text(logs)}  at most {left:.0f} s left")
+            self._print(f"{self.title}: epoch {epoch + 1}  {self._text(logs)}  at most {left:.0f} s left")
 
     def on_train_end(self, logs=None):
         self._bar.stop()
-        self._console.print(f"{self.title}: {self._text(logs)}, {time.monotonic() - self._started:.0f} s")
+        self._print(f"{self.title}: {self._text(logs)}, {time.monotonic() - self._started:.0f} s")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _text(self, logs) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)

@@ -81,7 +81,7 @@ def _check_same(begun, model: str, own: dict[str, Any], options) -> None:
     was = begun.hyperparameters | begun.options
     for key, value in wanted.items():
         if key not in was or was[key] != value:
-            shown = f"{key}={was[key]!r}" if key in was else f"without {key}"
-            raise UsageError(f"--resume: the run was begun with {shown}, not {key}={value!r}; pass the same settings")
+            shown = f"with {key}={was[key]!r}" if key in was else f"without {key}"
+            raise UsageError(f"--resume: the run was begun {shown}, not {key}={value!r}; pass the same settings")
     if missing := set(begun.hyperparameters) - set(own):
         raise UsageError(f"--resume: the run was begun with --set {sorted(missing)[0]}=...; pass the same settings")

@@ -1,0 +1,161 @@
+"""`tfmmrec train`; `tests/test_training_killed.py` runs it in a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from tfmmrec.cli.main import main
+from tfmmrec.data.fashion import write_fashion
+from tfmmrec.runs import read_config, write_config
+
+SMALL = ["--model", "id_only", "--set", "dim=4", "--epochs", "2", "--set", "batch_size=32", "--set", "patience=9"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "fashion"
+    return write_fashion(folder, num_candidates=100, num_queries=60, num_interactions=600)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", str(data), "--run", str(folder), *SMALL]) == 0
+    return folder
+
+
+def test_what_it_says(data, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main(["train", str(data), "--run", str(folder), *SMALL, "--seed", "3"]) == 0
+    shown = capsys.readouterr()
+    config = read_config(folder)
+    validation = config.validation
+    assert shown.out == (
+        f"id_only: {config.num_epochs} epochs, on validation data recall@20 {validation['val_recall@20']:.4f}, "
+        f"ndcg@20 {validation['val_ndcg@20']:.4f}\nWrote {folder}. Next: tfmmrec evaluate {folder}\n"
+    )
+    assert "choosing the epoch: loss" in shown.err and "examples/s" in shown.err
+    assert "Note: " not in shown.err
+    assert config.options["seed"] == 3
+
+
+def test_imperfections_of_the_data_are_noted(data, tmp_path, capsys):
+    shutil.copytree(data, tmp_path / "fashion")
+    next((tmp_path / "fashion" / "pictures").iterdir()).unlink()
+    assert main(["train", str(tmp_path / "fashion"), "--run", str(tmp_path / "run"), *SMALL]) == 0
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: ")]
+    assert "missing picture file" in note
+
+
+def test_json(data, tmp_path, capsys):
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *SMALL, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    config = read_config(tmp_path / "run")
+    assert answer == {
+        "run": str(tmp_path / "run"),
+        "model": "id_only",
+        "num_epochs": config.num_epochs,
+        "validation": {name.removeprefix("val_"): value for name, value in config.validation.items()},
+    }
+
+
+def test_the_run_records_what_it_was_made_by(run, data):
+    config = read_config(run)
+    assert config.finished and config.model == "id_only" and config.hyperparameters == {"dim": 4}
+    assert config.options["epochs"] == 2 and config.options["batch_size"] == 32
+    assert config.dataset == str(data.resolve()) and config.dataset_config is None
+
+
+def test_every_flag_arrives(data, tmp_path):
+    (data / "other.yaml").write_text((data / "dataset.yaml").read_text())
+    flags = ["--strategy", "cpu", "--seed", "5", "--mixed-precision", "bfloat16", "--tensorboard", "--no-refit"]
+    arguments = ["--config", str(data / "other.yaml"), *flags]
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *SMALL, *arguments]) == 0
+    config = read_config(tmp_path / "run")
+    chosen = {"strategy": "cpu", "seed": 5, "mixed_precision": "bfloat16", "tensorboard": True, "refit": False}
+    assert chosen.items() <= config.options.items() and config.options["deterministic"] is False
+    assert config.dataset_config == str((data / "other.yaml").resolve())
+    assert (tmp_path / "run" / "tensorboard" / "select").is_dir()
+    with open(tmp_path / "run" / "history.csv", newline="") as file:
+        assert {row["phase"] for row in csv.DictReader(file)} == {"select"}
+
+
+def test_resuming_a_finished_run_says_so_again(run, data, capsys):
+    before = (run / "history.csv").read_bytes()
+    assert main(["train", str(data), "--run", str(run), *SMALL, "--resume"]) == 0
+    assert f"Wrote {run}" in capsys.readouterr().out
+    assert (run / "history.csv").read_bytes() == before
+
+
+def test_resume_where_nothing_was_begun_begins(data, tmp_path):
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *SMALL, "--resume"]) == 0
+    assert read_config(tmp_path / "run").finished
+
+
+def replaced(old, new):
+    return [new if argument == old else argument for argument in SMALL]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*SMALL], "holds a run already; choose another folder, or go on with --resume"),
+        ([*replaced("id_only", "two_tower"), "--resume"], "begun with --model id_only, not two_tower; pass the same"),
+        ([*replaced("dim=4", "dim=5"), "--resume"], "begun with dim=4, not dim=5; pass the same settings"),
+        ([*replaced("batch_size=32", "batch_size=64"), "--resume"], "begun with batch_size=32, not batch_size=64"),
+        ([*SMALL, "--seed", "1", "--resume"], "begun with seed=0, not seed=1"),
+        ([*SMALL, "--set", "fusion=late", "--resume"], "begun without fusion, not fusion='late'"),
+        ([*replaced("dim=4", "batch_size=32")[:-4], "--resume"], "pass the same settings"),
+    ],
+)
+def test_a_run_goes_on_as_it_was_begun_or_not_at_all(arguments, message, run, data, capsys):
+    before = (run / "config.json").read_bytes()
+    assert main(["train", str(data), "--run", str(run), *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and "Traceback" not in shown.err and shown.out == ""
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_a_run_goes_on_with_its_own_data_only(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["train", str(data), "--run", str(run), *SMALL]) == 0
+    write_config(run, read_config(run).model_copy(update={"finished": False}))
+    other = write_fashion(tmp_path / "other", seed=1, num_candidates=100, num_queries=60, num_interactions=600)
+    assert main(["train", str(other), "--run", str(run), *SMALL, "--resume"]) == 2
+    assert f"{run}: was begun on other data than {other}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "two_towers"], "model must be one of"),
+        (["--set", "dim"], "--set dim: expected key=value"),
+        (["--set", "dimm=3"], "two_tower has no setting 'dimm'; did you mean dim?"),
+        (["--set", "dim=wide"], "dim='wide' does not suit two_tower"),
+        (["--set", "fusion=middle"], "fusion must be one of early, late, hybrid, got 'middle'"),
+        (["--epochs", "0"], "epochs: Input should be greater than or equal to 1 (found 0)"),
+        (["--strategy", "tpu"], "strategy: Input should be 'auto', 'cpu' or 'mirrored' (found 'tpu')"),
+        (["--epochs", "2", "--set", "epochs=3"], "epochs is given by --set and by its own flag"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_bad_usage(arguments, message, data, tmp_path, capsys):
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and "Traceback" not in shown.err and shown.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_a_dataset(tmp_path, capsys):
+    assert main(["train", str(tmp_path), "--run", str(tmp_path / "run")]) == 2
+    assert "dataset.yaml" in capsys.readouterr().err
+
+
+def test_a_model_that_diverges_is_a_failure_with_advice(data, tmp_path, capsys):
+    arguments = [*SMALL, "--set", "learning_rate=1e38"]
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *arguments]) == 1
+    assert "; lower the learning rate" in capsys.readouterr().err
