@@ -7,6 +7,7 @@ from tests.conformance.models import (
     HISTORY_LENGTH,
     NUM_CANDIDATES,
     NUM_QUERIES,
+    ModelCase,
     catalogue,
     named,
     ready,
@@ -23,7 +24,7 @@ ROWS = np.array([5, 0, 2, 0])
 @pytest.fixture(scope="module")
 def made():
     """A two-tower model whose history has vectors of its own, with weights away from where they start."""
-    made = ready(named("two_tower"))
+    made = ready(ModelCase("known queries", "two_tower", {"query_id": True}))
     for number, variable in enumerate(made.model.trainable_variables):
         variable.assign_add(tf.random.stateless_normal(variable.shape, [number, 3], stddev=0.3))
     return made

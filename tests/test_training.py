@@ -148,6 +148,25 @@ def test_several_replicas_learn_what_one_does(tmp_path, replicas):
     np.testing.assert_allclose(losses["mirrored"], losses["cpu"], rtol=1e-4)
 
 
+def test_the_learning_rate_falls_where_it_is_to(tmp_path):
+    rates = []
+
+    class Rate(tf.keras.callbacks.Callback):
+        """Notes what the next step is taken with."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            optimizer = self.model.optimizer
+            optimizer._compute_current_learning_rate()
+            rates.append((int(optimizer.iterations), float(optimizer.learning_rate)))
+
+    learn(tmp_path / "falling", "id_only", callbacks=[Rate()], epochs=2, decay_steps=5)
+    assert [rate for _, rate in rates] == pytest.approx([0.03 / (1 + step / 5) for step, _ in rates])
+    assert [step for step, _ in rates].count(0) == 2  # the refit starts from the top
+    rates.clear()
+    learn(tmp_path / "constant", "id_only", callbacks=[Rate()], epochs=2, refit=False)
+    assert [rate for _, rate in rates] == pytest.approx([0.03] * len(rates))
+
+
 def test_tensorboard_has_logs_of_both_phases(tmp_path):
     run = learn(tmp_path / "run", "id_only", epochs=1, tensorboard=True)
     for phase in ("select", "refit"):

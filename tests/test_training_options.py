@@ -30,6 +30,7 @@ def test_they_come_back_from_a_record():
         ("image_steps", -1),
         ("refresh_steps", 0),
         ("save_seconds", -1.0),
+        ("decay_steps", 0),
         ("epochs", 1.5),
         ("epoch", 3),
     ],

@@ -57,7 +57,7 @@ DROPOUT = {"history_dropout": 0.3, "dropout": 0.2, "query_hidden_dims": [8]}
 SAMPLED = {"loss": "sampled_softmax", "query_identifier_dropout": 0.2}
 TWICE = [(0, 2), (1, None), (0, 1)]  # while it chooses the epoch, between the phases, while it trains again
 CASES = {
-    "draws": ("history_only", DROPOUT, {"weight_decay": 0.01, "clip_norm": 0.5}, TWICE),
+    "draws": ("history_only", DROPOUT, {"weight_decay": 0.01, "clip_norm": 0.5, "decay_steps": 9}, TWICE),
     "a table of histories": ("history_only", SAMPLED, {"refresh_steps": 7}, TWICE),
     "the best weights": ("history_only", DROPOUT, {"refit": False}, [(0, 2), (0, 4)]),
     "frequencies of a stream": ("two_tower", SAMPLED | {"count_frequencies": False}, {"refresh_steps": 7}, TWICE),

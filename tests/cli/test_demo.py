@@ -28,6 +28,7 @@ def small():
     """Makes the demo small."""
     sizes = {"num_candidates": 160, "num_queries": 60, "num_interactions": 900}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")  # room for the table
         patch.setattr(fashion, "write_fashion", functools.partial(fashion.write_fashion, **sizes))
         for name in demo.MODELS:
             build = functools.partial(ZOO[name].build, **SMALL)

@@ -65,7 +65,7 @@ class ModelCase:
 SAMPLED = {"loss": "sampled_softmax", "global_batch_size": 32}
 CASES: list[ModelCase] = [
     *(ModelCase(name, name) for name in ZOO),
-    ModelCase("late", "two_tower", {"fusion": "late"}),
+    ModelCase("late", "two_tower", {"fusion": "late", "query_id": True}),
     ModelCase("hybrid", "two_tower", {"fusion": "hybrid", "hidden_dims": [7], "query_hidden_dims": [9]}),
     ModelCase("everything trained", "two_tower", {"image_mode": "finetuned", "text_mode": "finetuned"}),
     ModelCase("one history", "two_tower", {"history_tower": False, "content_weight": 0.5}),

@@ -151,6 +151,18 @@ def test_content_weight_adds_the_loss_with_all_ids_absent():
     assert float(ids_alone.compute_loss(inputs, training=True)) == pytest.approx(float(reference), rel=1e-6)
 
 
+def test_content_follows_the_queries_and_not_the_other_way_round():
+    inputs, gradients = interactions([0, 4, 6, -1], [1, 0, 2, 1]), []
+    for weight in (0.0, 0.3):
+        model = make(history=False, content_weight=weight)
+        weights = [model.query_tower.encoders["id"].embeddings, *model.candidate_tower.fusion.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(inputs, training=True)
+        gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in tape.gradient(loss, weights)])
+    np.testing.assert_allclose(gradients[1][0], gradients[0][0], rtol=1e-5, atol=1e-7)
+    assert not any(np.allclose(*pair) for pair in zip(gradients[1][1:], gradients[0][1:], strict=True))
+
+
 def test_each_candidate_is_embedded_once_in_a_step():
     for pooling in (False, True):
         model = make(pooling=pooling, content_weight=0.3)

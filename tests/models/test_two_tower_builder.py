@@ -14,7 +14,7 @@ ABOUT = {"about", "age", "region"}
 
 
 def build(schema=None, **hyperparameters):
-    small = {"dim": 8, "feature_dim": 6, "text_dim": 5, "image_size": 16}
+    small = {"dim": 8, "feature_dim": 6, "text_dim": 5, "image_size": 16, "query_id": True}
     return build_two_tower(schema or catalogue().schema, statistics(), **(small | hyperparameters))
 
 
