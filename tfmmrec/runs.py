@@ -62,6 +62,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_config(run: Path, config: RunConfig) -> None:
+    """Writes a run's `config.json`, whole or not at all."""
     write_text(run / "config.json", config.model_dump_json(indent=2))
 
 
