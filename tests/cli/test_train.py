@@ -9,7 +9,9 @@ import shutil
 import pytest
 
 from tfmmrec.cli.main import main
+from tfmmrec.cli.train import _note
 from tfmmrec.data.fashion import write_fashion
+from tfmmrec.data.issues import Issue
 from tfmmrec.runs import read_config, write_config
 
 SMALL = ["--model", "id_only", "--set", "dim=4", "--epochs", "2", "--set", "batch_size=32", "--set", "patience=9"]
@@ -159,3 +161,11 @@ def test_a_model_that_diverges_is_a_failure_with_advice(data, tmp_path, capsys):
     arguments = [*SMALL, "--set", "learning_rate=1e38"]
     assert main(["train", str(data), "--run", str(tmp_path / "run"), *arguments]) == 1
     assert "; lower the learning rate" in capsys.readouterr().err
+
+
+def test_what_was_survived_is_told_once(capsys):
+    missing, broken = Issue("missing picture file", "items.csv, photo", 2, "a"), Issue("not a picture", "x", 1, "b")
+    noted = _note([missing])
+    _note([missing, broken], noted)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"Note: {missing}", f"Note: {broken}"]

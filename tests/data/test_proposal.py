@@ -87,6 +87,13 @@ def test_a_log_alone(tmp_path):
     assert "# candidates: no table with their ids" in propose_schema(tmp_path)
 
 
+def test_a_time_is_known_by_its_type_whatever_it_is_called(tmp_path):
+    bought = pd.to_datetime(np.arange(300), unit="h", origin="2026-01-01")
+    shop(tmp_path, bought_at=bought).to_parquet(tmp_path / "orders.parquet", index=False)
+    log = proposed(tmp_path).interactions
+    assert (log.timestamp, log.split.method) == ("bought_at", "time")
+
+
 def test_the_embedded_catalogue_is_found_as_it_is_described(tmp_path):
     folder = write_fashion(tmp_path / "fashion", num_candidates=200, num_queries=300, num_interactions=4500)
     described = load_dataset(folder).schema

@@ -61,9 +61,9 @@ def train(
     if resume and (run / "config.json").exists():  # else it was stopped before it had begun
         _check_same(read_config(run), model, own, options)
     found = load_dataset(dataset, named)
-    for issue in found.issues:
-        console(stderr=True).print(f"Note: {issue}", markup=False, soft_wrap=True)
+    noted = _note(found.issues)
     finished = fit(found, run, model, own, options, resume=resume, dataset_config=named)
+    _note(found.issues, noted)  # pictures are read while they are encoded
     validation = {name.removeprefix("val_"): value for name, value in finished.config.validation.items()}
     answer = {"run": str(run), "model": model, "num_epochs": finished.config.num_epochs, "validation": validation}
     shown = ", ".join(f"{name} {validation[name]:.4f}" for name in ("recall@20", "ndcg@20") if name in validation)
@@ -71,6 +71,14 @@ def train(
     out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
     out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
     return answer
+
+
+def _note(issues, noted=frozenset()) -> frozenset:
+    """Tells what was survived, unless it has been told; returns what has been told by now."""
+    for issue in issues:
+        if (issue.kind, issue.where) not in noted:
+            console(stderr=True).print(f"Note: {issue}", markup=False, soft_wrap=True)
+    return noted | {(issue.kind, issue.where) for issue in issues}
 
 
 def _check_same(begun, model: str, own: dict[str, Any], options) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
 
 from tfmmrec.data.profiles import ColumnProfile, TableProfile, feature_of, profile_tables, values_within
@@ -111,7 +112,12 @@ def _as_log(table: TableProfile, tables: list[TableProfile]) -> _Log | None:
 
 
 def _is_feature(column: ColumnProfile) -> bool:
-    return bool(_TIME.search(column.name) or _RATING.search(column.name))
+    return bool(_is_time(column) or _RATING.search(column.name))
+
+
+def _is_time(column: ColumnProfile) -> bool:
+    """By its type, whatever it is called, or by its name: a file of texts and numbers has no type for times."""
+    return pa.types.is_temporal(column.type) or bool(_TIME.search(column.name))
 
 
 def _target(column: ColumnProfile, table: TableProfile, tables: list[TableProfile]) -> TableProfile | None:
@@ -144,7 +150,7 @@ def _pair_score(query: str, candidate: str, targets: dict[str, TableProfile | No
 
 def _interactions(log: _Log, parts: dict[str, _Log] | None) -> list[str]:
     keys: dict[str, object] = {}
-    time = next((name for name in log.table.columns if _TIME.search(name)), None)
+    time = next((name for name, column in log.table.columns.items() if _is_time(column)), None)
     if parts:
         keys |= {part: other.table.path for part, other in parts.items()}
     else:
