@@ -98,7 +98,8 @@ def evaluate(
         dataset: holds what was seen and what should be found.
         split: "test" or "valid".
         ks: cut-offs.
-        batch_size: queries at a time; fewer where their scores would take more than 64 MiB.
+        batch_size: queries at a time; with a function for a scorer fewer where their scores would take more than
+            64 MiB.
         mask_valid: the rows of valid count as seen too.
         progress: called with (what, queries done, queries in all).
         oracle: the best scorer there can be, where it is known: adds its metrics and the share of them that

@@ -30,6 +30,25 @@ def test_ranked_by_vectors_is_ranked_by_their_scores():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("num_candidates", [1, 48, 97])
+@pytest.mark.parametrize("num_queries", [1, 10])
+def test_queries_ranked_in_chunks_and_candidates_padded_to_blocks(num_queries, num_candidates, monkeypatch):
+    monkeypatch.setattr("tfmmrec.search.scorer.CHUNK_BYTES", 4 * 4 * num_candidates)
+    random = np.random.default_rng(num_queries)
+    scorer = vectors_scorer(random.integers(0, 3, (num_queries, 2)), random.integers(0, 4, (num_candidates, 2)))
+    rows = np.arange(num_queries)[::-1]
+    seen = np.argwhere(random.random((num_queries, num_candidates)) < 0.2).astype(np.int32)
+    positives = np.argwhere(random.random((num_queries, num_candidates)) < 0.1).astype(np.int32)
+    for k in (3, 5, num_candidates + 2):
+        found, expected = scorer.ranked(rows, seen, positives, k), ranked(scorer(rows), seen, positives, k)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+        is_candidate = np.isfinite(expected.scores)
+        np.testing.assert_array_equal(found.columns.numpy()[is_candidate], expected.columns.numpy()[is_candidate])
+        np.testing.assert_array_equal(found.positive_scores, expected.positive_scores)
+        full = is_candidate.all(axis=1)
+        np.testing.assert_array_equal(found.num_last.numpy()[full], expected.num_last.numpy()[full])
+
+
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(UsageError, match=r"must be \[num_queries, dim\].*got \[4, 3\] and \[9, 2\]"):
         vectors_scorer(QUERIES, CANDIDATES[:, :2])

@@ -29,6 +29,16 @@ def test_all_equal_scores_come_in_the_order_of_their_columns():
     assert not values.numpy().any()
 
 
+def test_only_rows_whose_ties_go_on_past_the_blocks_looked_into_are_ranked_again():
+    scores = np.zeros((3, 100), np.float32)
+    scores[0, 90:] = 1  # the tied ones all stand in blocks looked into
+    scores[2] = np.arange(100)
+    expected = tf.math.top_k(scores, 10)
+    values, columns = two_stage_top_k(tf.constant(scores), 10, 5)
+    np.testing.assert_array_equal(columns, expected.indices)
+    np.testing.assert_array_equal(values, expected.values)
+
+
 @pytest.mark.parametrize("shape", [(0, 9), (4, 0), (3, 1)])
 def test_extreme_shapes(shape):
     values, columns = two_stage_top_k(tf.zeros(shape), 4)
@@ -52,6 +62,6 @@ def test_open_sizes_in_a_graph():
 
 
 def test_block_size_divides_where_it_can():
-    assert block_size_for(50_000, 20) == 50
-    assert block_size_for(50_021, 20) == 50  # a prime: √(50021 / 20)
+    assert block_size_for(50_000, 20) == 25
+    assert block_size_for(50_021, 20) == 25  # a prime: √(50021 / 80)
     assert block_size_for(1, 100) == 1

@@ -66,7 +66,7 @@ def ranked_batches(
     query_rows: np.ndarray | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[RankedBatch]:
-    """Ranks the queries that have a positive, never holding more than two batches of scores.
+    """Ranks the queries that have a positive, never holding the scores of many queries.
 
     Args:
         scorer: gives the scores; asked once for a batch, whatever the number of pools.
@@ -74,7 +74,8 @@ def ranked_batches(
         positives: what each query should find; a repeated pair counts once.
         pools: what to rank.
         k: length of the heads.
-        batch_size: queries in a batch; fewer where their scores would take more than 64 MiB.
+        batch_size: queries in a batch; of a scorer that is not a `VectorsScorer` fewer where their scores would take
+            more than 64 MiB.
         query_rows: only these queries; all when None.
         progress: called with ("evaluating", queries done, queries in all).
 
@@ -84,7 +85,8 @@ def ranked_batches(
     num_candidates = positives.num_candidates
     if isinstance(scorer, VectorsScorer):
         scorer.check(positives.num_queries, num_candidates)
-    batch_size = max(1, min(batch_size, MAX_SCORE_BYTES // (4 * max(num_candidates, 1))))
+    else:
+        batch_size = max(1, min(batch_size, MAX_SCORE_BYTES // (4 * max(num_candidates, 1))))
     has_positive = np.diff(positives.indptr) > 0
     if query_rows is None:
         query_rows = np.flatnonzero(has_positive)
@@ -94,6 +96,8 @@ def ranked_batches(
 
     def rank(rows: np.ndarray) -> list[RankedBatch]:
         seen_pairs = np.concatenate([_pairs(part, rows) for part in seen])
+        if len(seen) > 1:
+            seen_pairs = seen_pairs[np.argsort(seen_pairs[:, 0], kind="stable")]
         wanted = _without(_pairs(positives, rows), seen_pairs, num_candidates)
         scores = None if isinstance(scorer, VectorsScorer) else _scores(scorer, rows, num_candidates)
         pairs = [wanted[pool.mask[wanted[:, 1]]] for pool in pools]
@@ -104,9 +108,9 @@ def ranked_batches(
     batches = [
         query_rows[start : start + batch_size].astype(np.int32) for start in range(0, len(query_rows), batch_size)
     ]
-    # Some operations of the graph use one core only: two batches at a time fill the others. A scorer that is
-    # not ours may not be safe to call from two threads.
-    num_workers = 2 if isinstance(scorer, VectorsScorer) else 1
+    # Some operations of the graph use one core only, and so does what comes before and after: batches beside it fill
+    # the others. A scorer that is not ours may not be safe to call from several threads.
+    num_workers = 3 if isinstance(scorer, VectorsScorer) else 1
     done = 0
     for rows, found in zip(batches, _in_order(rank, batches, num_workers), strict=True):
         yield from found

@@ -11,6 +11,8 @@ from tfmmrec.search.masked_top_k import Ranked, masked_top_k
 from tfmmrec.search.top_k import block_size_for
 from tfmmrec.types import UsageError
 
+CHUNK_BYTES = 24 * 2**20  # of scores, which are then ranked while the processor's cache still holds them
+
 Scorer = Callable[[np.ndarray], "tf.Tensor | np.ndarray"]
 """Query rows int32 `[batch]` -> scores float32 `[batch, num_candidates]`; −inf is never recommended."""
 
@@ -42,7 +44,7 @@ class VectorsScorer:
                     f"{name}_vectors, row {row}: every number must be finite, but one is not; the model has "
                     "diverged (lower the learning rate or clip gradients)"
                 )
-        self._candidates = tf.constant(self.candidate_vectors.T)  # [dim, num_candidates]: multiplies faster
+        self._columns = tf.constant(self.candidate_vectors.T)  # [dim, num_candidates]: multiplies faster
 
     @property
     def num_candidates(self) -> int:
@@ -64,16 +66,43 @@ class VectorsScorer:
             )
 
     def __call__(self, query_rows: np.ndarray) -> tf.Tensor:
-        return tf.matmul(self.query_vectors[query_rows], self._candidates)
+        return tf.matmul(self.query_vectors[query_rows], self._columns[:, : self.num_candidates])
 
     def within(self, columns: np.ndarray) -> VectorsScorer:
         """The scorer of some of the candidates, int `[n]`, in that order."""
         return VectorsScorer(self.query_vectors, self.candidate_vectors[columns])
 
     def ranked(self, query_rows: np.ndarray, seen: np.ndarray, positives: np.ndarray, k: int) -> Ranked:
-        """`masked_top_k` of these queries' scores in one graph, which never copies the scores."""
-        block_size = block_size_for(self.num_candidates, k + 1)
-        return _ranked_product(self.query_vectors[query_rows], self._candidates, seen, positives, k, block_size)
+        """`masked_top_k` of these queries' scores, a few queries at a time, in a graph that never copies them.
+
+        Args:
+            query_rows: int `[batch]`.
+            seen: int32 `[num_seen, 2]`, pairs (place in `query_rows`, column), in the order of their places.
+            positives: int32 `[num_positives, 2]`, the same.
+            k: length of the heads.
+        """
+        block_size = block_size_for(max(self.num_candidates, 1), k + 1)
+        columns = self._columns_for(block_size)
+        # where the table is too large for that, enough for reading it to pay, but no more scores than it has numbers
+        size = max(CHUNK_BYTES // (4 * max(columns.shape[1], 1)), min(64, self.query_vectors.shape[1]), 1)
+        num_chunks = max(1, -(-len(query_rows) // size))
+        bounds = np.linspace(0, len(query_rows), num_chunks + 1, dtype=np.int32)
+        bounds = np.stack([bounds, np.searchsorted(seen[:, 0], bounds), np.searchsorted(positives[:, 0], bounds)])
+        arrays = self.query_vectors[query_rows], columns, seen, positives, self.num_candidates, k, block_size
+        tensors = [tf.convert_to_tensor(array) for array in arrays]
+        rank = _ranked_product.get_concrete_function()
+        heads = [
+            Ranked(*rank(*tensors, tf.constant(bounds[:, chunk : chunk + 2], tf.int32))) for chunk in range(num_chunks)
+        ]
+        return heads[0] if num_chunks == 1 else Ranked(*(tf.concat(parts, 0) for parts in zip(*heads, strict=True)))
+
+    def _columns_for(self, block_size: int) -> tf.Tensor:
+        """The candidates `[dim, columns]`, padded to a whole number of blocks once, which scores need not be then."""
+        columns = self._columns
+        if columns.shape[1] % block_size:
+            padding = -self.num_candidates % block_size
+            columns = self._columns = tf.pad(columns[:, : self.num_candidates], [(0, 0), (0, padding)])
+        return columns
 
 
 def vectors_scorer(query_vectors: np.ndarray, candidate_vectors: np.ndarray) -> VectorsScorer:
@@ -102,10 +131,21 @@ _SIZE = tf.TensorSpec([], tf.int32)
 _MATRIX = tf.TensorSpec([None, None], tf.float32)
 
 
-@tf.function(input_signature=[_MATRIX, _MATRIX, _PAIRS, _PAIRS, _SIZE, _SIZE], autograph=False)
-def _ranked_product(query_vectors, candidate_vectors, seen, positives, k, block_size):
-    scores = tf.matmul(query_vectors, candidate_vectors)  # [batch, num_candidates]
-    return masked_top_k(scores, seen, positives, k, block_size, in_place=True)
+@tf.function(
+    input_signature=[_MATRIX, _MATRIX, _PAIRS, _PAIRS, _SIZE, _SIZE, _SIZE, tf.TensorSpec([3, 2], tf.int32)],
+    autograph=False,
+)
+def _ranked_product(query_vectors, candidate_vectors, seen, positives, num_candidates, k, block_size, bounds):
+    """The chunk of queries, seen and positives that `bounds` tells; columns from `num_candidates` on are padding."""
+    (start, seen_start, asked_start), (end, seen_end, asked_end) = (
+        tf.unstack(side) for side in tf.unstack(bounds, axis=1)
+    )
+    first = tf.stack([start, 0])
+    scores = tf.matmul(query_vectors[start:end], candidate_vectors)  # [chunk, num_columns]
+    padding = tf.meshgrid(tf.range(end - start), tf.range(num_candidates, tf.shape(scores)[1]))
+    out = tf.concat([seen[seen_start:seen_end] - first, tf.reshape(tf.stack(padding, axis=2), [-1, 2])], axis=0)
+    head = masked_top_k(scores, out, positives[asked_start:asked_end] - first, k, block_size, in_place=True)
+    return head._replace(columns=tf.where(head.columns < num_candidates, head.columns, -1))
 
 
 @tf.function(input_signature=[_MATRIX, _PAIRS, _PAIRS, _SIZE, _SIZE], autograph=False)
