@@ -106,6 +106,14 @@ def test_a_run_that_has_not_finished_is_refused_with_the_way_on(run):
         load_run(run.path)
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_statistics_that_cannot_be_read_are_refused(run, content):
+    file = run.path / "statistics.json"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(DataError, match="statistics.json: the model cannot be built without it"):
+        load_run(run.path)
+
+
 def test_weights_that_are_not_there_are_refused(run):
     for path in (run.path / "checkpoints").iterdir():
         path.unlink()

@@ -51,7 +51,11 @@ def test_what_fits_is_let_through(given):
 @pytest.mark.parametrize(
     ("model", "given", "message"),
     [
-        ("two_towers", {}, r"model must be one of content_only, .*two_tower, got 'two_towers'"),
+        (
+            "two_towers",
+            {},
+            r"must be one of content_only, .*two_tower, got 'two_towers'; did you mean two_tower\?",
+        ),
         ("two_tower", {"dimm": 3}, r"two_tower has no setting 'dimm'; did you mean dim\? It has dim, feature_dim, "),
         ("two_tower", {"zzz": 3}, "two_tower has no setting 'zzz'; It has dim, "),
         ("two_tower", {"epochs": 3}, "two_tower has no setting 'epochs'"),

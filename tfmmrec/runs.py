@@ -147,7 +147,10 @@ def load_run(run: str | Path) -> Run:
     config = read_config(run)
     if not config.finished:
         raise DataError(f"{run}: its training has not finished; go on with `tfmmrec train ... --run {run} --resume`")
-    statistics = Statistics.load(run / "statistics.json")
+    try:
+        statistics = Statistics.load(run / "statistics.json")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{run}/statistics.json: the model cannot be built without it: {error}") from error
     model = build_model(config, statistics)
     try:
         status = tf.train.Checkpoint(model=model).read(str(run / "checkpoints" / "final"))

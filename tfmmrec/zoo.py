@@ -102,7 +102,9 @@ def check_hyperparameters(model: str, given: Mapping[str, Any], options: Sequenc
         UsageError: no such model or hyperparameter, or a value of another type.
     """
     if model not in ZOO:
-        raise UsageError(f"model must be one of {', '.join(sorted(ZOO))}, got {model!r}")
+        near = difflib.get_close_matches(model, list(ZOO), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"model must be one of {', '.join(sorted(ZOO))}, got {model!r}{hint}")
     known = ZOO[model].hyperparameters
     for name, value in given.items():
         if name not in known:

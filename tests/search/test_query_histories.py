@@ -11,8 +11,10 @@ CATALOGUE = ["a", "b", "c", "d"]
 
 
 def _histories(chosen):
+    catalogue = sorted({*CATALOGUE, *(id for ids in chosen.values() for id in ids)})
     indptr = np.concatenate([[0], np.cumsum([len(ids) for ids in chosen.values()])]).astype(np.int64)
-    return QueryHistories(list(chosen), indptr, [id for ids in chosen.values() for id in ids])
+    places = [catalogue.index(id) for ids in chosen.values() for id in ids]
+    return QueryHistories(list(chosen), indptr, np.array(places, np.int64), catalogue)
 
 
 def _rows(histories, query_ids, catalogue=CATALOGUE):
@@ -86,8 +88,8 @@ def test_its_arrays():
 
 
 def test_arrays_that_do_not_fit():
-    message = "2 queries with 1 candidates need an indptr of 3 numbers up to 1, got 2 up to 1"
+    message = "2 queries with 1 chosen candidates need an indptr of 3 numbers up to 1, got 2 up to 1"
     with pytest.raises(UsageError, match=message):
-        QueryHistories(["a", "b"], np.array([0, 1]), ["x"])
+        QueryHistories(["a", "b"], np.array([0, 1]), np.array([0]), ["x"])
     with pytest.raises(UsageError, match="got 2 up to 3"):
-        QueryHistories(["a"], np.array([0, 3]), ["x"])
+        QueryHistories(["a"], np.array([0, 3]), np.array([0]), ["x"])

@@ -100,7 +100,7 @@ def test_a_pretrained_encoder_brings_its_files(mode, song_run, tmp_path, run_pyt
     )
     model.build_towers()
     index = ExactIndex(["a", "b", "c"], np.random.default_rng(0).normal(size=(3, 4)))
-    histories = QueryHistories(["q1"], np.array([0, 2]), ["a", "c"])
+    histories = QueryHistories(["q1"], np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"])
     served = ServedModel(model, index, histories, song_run.config.data_schema, song_run.statistics)
     tf.saved_model.save(served, str(tmp_path / "out"), signatures=served.signatures_to_save)
     shutil.rmtree(tmp_path / "encoder")

@@ -151,7 +151,7 @@ def _textual(column: ColumnProfile) -> dict[str, str] | str:
     different = column.num_distinct / column.num_values
     if words >= 3 or (different > 0.9 and words >= 1.5):
         return {"kind": "text"}
-    if different > 0.9 and column.num_distinct > _MAX_CODES:
+    if different > 0.9 and column.num_distinct > 10:
         return "a different value in nearly every row"
     return {"kind": "category"}
 

@@ -19,27 +19,33 @@ class QueryHistories(tf.Module):
 
     Args:
         query_ids: `n` different strings.
-        indptr: int64 `[n + 1]`; the candidates of query q are `indptr[q]:indptr[q + 1]`.
-        candidate_ids: strings `[indptr[-1]]`.
+        indptr: int64 `[n + 1]`; the candidates of query q are `chosen[indptr[q]:indptr[q + 1]]`.
+        chosen: int `[indptr[-1]]`, places in `candidate_ids`.
+        candidate_ids: the strings of all candidates.
 
     Raises:
         UsageError: the arrays do not fit each other.
     """
 
     def __init__(
-        self, query_ids: Sequence[str], indptr: np.ndarray, candidate_ids: Sequence[str], name: str = "query_histories"
+        self,
+        query_ids: Sequence[str],
+        indptr: np.ndarray,
+        chosen: np.ndarray,
+        candidate_ids: Sequence[str],
+        name: str = "query_histories",
     ):
         super().__init__(name=name)
-        if len(indptr) != len(query_ids) + 1 or indptr[-1] != len(candidate_ids):
+        if len(indptr) != len(query_ids) + 1 or indptr[-1] != len(chosen):
             raise UsageError(
-                f"{len(query_ids)} queries with {len(candidate_ids)} candidates need an indptr of "
-                f"{len(query_ids) + 1} numbers up to {len(candidate_ids)}, got {len(indptr)} up to {indptr[-1]}"
+                f"{len(query_ids)} queries with {len(chosen)} chosen candidates need an indptr of "
+                f"{len(query_ids) + 1} numbers up to {len(chosen)}, got {len(indptr)} up to {indptr[-1]}"
             )
         known = np.flatnonzero(np.diff(indptr) > 0)
         self.lookup = VocabularyLookup([query_ids[row] for row in known], name=f"{name}_ids")
         self.starts = self._open("starts", np.concatenate([indptr[known], indptr[-1:]]).astype(np.int64))
         strings = tf.constant(list(candidate_ids), tf.string, shape=[len(candidate_ids)])
-        self.candidates = self._open("candidates", fingerprints(strings).numpy())
+        self.candidates = self._open("candidates", fingerprints(strings).numpy()[np.asarray(chosen, np.int64)])
 
     def _open(self, what: str, values: np.ndarray) -> tf.Variable:
         return tf.Variable(values, shape=[None], trainable=False, name=f"{self.name}_{what}")

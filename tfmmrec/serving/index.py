@@ -104,5 +104,4 @@ def known_histories(dataset: Dataset, length: int, seed: int = 0) -> QueryHistor
             sizes.append(len(place))
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     chosen = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
-    ids = dataset.candidates.ids.take(pa.array(chosen)).to_pylist()
-    return QueryHistories(dataset.queries.ids.to_pylist(), indptr, ids)
+    return QueryHistories(dataset.queries.ids.to_pylist(), indptr, chosen, dataset.candidates.ids.to_pylist())
