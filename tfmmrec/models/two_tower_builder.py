@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
-from tfmmrec.fusion.hybrid import HybridFusion
-from tfmmrec.fusion.late import LateFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
+from tfmmrec.models.candidate_fusions import candidate_fusion
 from tfmmrec.models.parts import feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
-from tfmmrec.types import UsageError
 
 FULL_SOFTMAX_LIMIT = 20_000
-FUSIONS = ("early", "late", "hybrid")
 
 
 def build_two_tower(
@@ -66,8 +62,8 @@ def build_two_tower(
         statistics: what was counted of it.
         dim: size of both towers' vectors (of each block, under late and hybrid fusion).
         feature_dim: size of each content feature's vector.
-        fusion: early, late or hybrid, on the candidate's side.
-        hidden_dims: hidden layers of the candidate's early fusion.
+        fusion: on the candidate's side, a name of `candidate_fusions.FUSIONS`.
+        hidden_dims: hidden layers of the candidate's fusion, where it has any.
         query_hidden_dims: hidden layers of the query's fusion.
         dropout: in the hidden layers of both fusions.
         history_dropout: share of a history's entries left out in training.
@@ -84,7 +80,7 @@ def build_two_tower(
         history: the query tower sees the history, where the schema has one.
         history_tower: histories pool vectors of a tower of their own, with its own id embedding and projection and the
             candidate tower's encoders of content; not under the sampled softmax.
-        normalize: both vectors have unit length (early fusion only).
+        normalize: both vectors have unit length (not under late and hybrid fusion).
         loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
         temperature: of the softmax; 1 when None, and 0.1 where the vectors have unit length.
         text_mode: cached or finetuned, for the words of candidates.
@@ -100,8 +96,7 @@ def build_two_tower(
     Raises:
         UsageError: an unknown fusion or loss, or a side left without any part.
     """
-    if fusion not in FUSIONS:
-        raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
+    fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     if loss == "auto":
         loss = "multinomial" if statistics.num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
     options = {"max_words": max_words, "text_dim": text_dim, "image_size": image_size}
@@ -137,15 +132,7 @@ def build_two_tower(
             schema.queries.history.length, dropout=history_dropout, name="history"
         )
 
-    if fusion == "early":
-        candidate_fusion: tf.keras.layers.Layer = EarlyFusion(
-            dim=dim, hidden_dims=hidden_dims, direct=["id"], scale=content_scale, dropout=dropout, name="fusion"
-        )
-    elif fusion == "late":
-        candidate_fusion = LateFusion(dim=dim, name="fusion")
-    else:
-        candidate_fusion = HybridFusion(dim=dim, hidden_dims=hidden_dims, dropout=dropout, name="fusion")
-    late = fusion != "early"
+    late = getattr(fusing, "stands_last", False)
     num_blocks = len(candidate_encoders) + (fusion == "hybrid")
     head = LateQueryHead(num_blocks=num_blocks, dim=dim, name="head") if late else None
     # a history of the candidates' own vectors needs a projection, or it could find only what is like it
@@ -168,7 +155,7 @@ def build_two_tower(
             normalize=normalize and not late,
             name="query_tower",
         ),
-        Tower(candidate_encoders, candidate_fusion, normalize=normalize and not late, name="candidate_tower"),
+        Tower(candidate_encoders, fusing, normalize=normalize and not late, name="candidate_tower"),
         num_candidates=statistics.num_candidates,
         history_tower=pooling_tower,
         loss=loss,

@@ -1,0 +1,43 @@
+"""The candidate's fusions by name, as hyperparameters and the command line call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tfmmrec.fusion.early import EarlyFusion
+from tfmmrec.fusion.hybrid import HybridFusion
+from tfmmrec.fusion.late import LateFusion
+from tfmmrec.types import UsageError
+
+DIRECT = ("id",)  # an id's embedding has the result's size already
+
+FUSIONS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
+    "early": lambda dim, hidden_dims, dropout, scale: EarlyFusion(
+        dim, hidden_dims, direct=DIRECT, scale=scale, dropout=dropout, name="fusion"
+    ),
+    "late": lambda dim, hidden_dims, dropout, scale: LateFusion(dim, name="fusion"),
+    "hybrid": lambda dim, hidden_dims, dropout, scale: HybridFusion(dim, hidden_dims, dropout, name="fusion"),
+}
+"""Name -> (dim, hidden_dims, dropout, scale) -> a new layer; each takes of them what it has."""
+
+
+def candidate_fusion(
+    fusion: str, dim: int, hidden_dims: Sequence[int] = (), dropout: float = 0.0, scale: float | None = None
+) -> tf.keras.layers.Layer:
+    """A new fusion by its name.
+
+    Args:
+        fusion: a name of `FUSIONS`.
+        dim: size of the result, or of each block under late and hybrid fusion.
+        hidden_dims: hidden layers, where the fusion has any.
+        dropout: in them.
+        scale: length that a feature's vector is brought to, where the fusion has such a setting; see `EarlyFusion`.
+
+    Raises:
+        UsageError: no such fusion.
+    """
+    if fusion not in FUSIONS:
+        raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
+    return FUSIONS[fusion](dim, hidden_dims, dropout, scale)
