@@ -26,7 +26,7 @@ from tfmmrec.encoders import (
     SavedModelEncoder,
     TextEncoder,
 )
-from tfmmrec.fusion import EarlyFusion, HybridFusion, LateFusion, LateQueryHead
+from tfmmrec.fusion import AttentionFusion, EarlyFusion, GatedFusion, HybridFusion, LateFusion, LateQueryHead
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -227,6 +227,10 @@ FUSIONS: list[FusionPart] = [
     FusionPart("early with hidden layers", lambda: EarlyFusion(5, [8, 6], activation="tanh", dropout=0.2)),
     FusionPart("late", lambda: LateFusion(4), full_precision=True),
     FusionPart("hybrid", lambda: HybridFusion(4, [6], dropout=0.2), full_precision=True),
+    FusionPart("attention", lambda: AttentionFusion(4, 6, direct=["words"], dropout=0.2)),
+    FusionPart("attention over short content", lambda: AttentionFusion(4, direct=["words"], scale=0.1)),
+    FusionPart("gated", lambda: GatedFusion(5, dropout=0.2)),
+    FusionPart("gated over short content", lambda: GatedFusion(4, direct=["words"], scale=0.1)),
     HeadPart("late query head", lambda: LateQueryHead(3, 4), full_precision=True),
 ]
 FUSIONS_OF_MODALITIES = [part for part in FUSIONS if not isinstance(part, HeadPart)]

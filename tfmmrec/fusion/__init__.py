@@ -5,7 +5,9 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AttentionFusion": "attention",
         "EarlyFusion": "early",
+        "GatedFusion": "gated",
         "HybridFusion": "hybrid",
         "LateFusion": "late",
         "LateQueryHead": "late_query_head",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfmmrec.fusion.attention import AttentionFusion
 from tfmmrec.fusion.early import EarlyFusion
+from tfmmrec.fusion.gated import GatedFusion
 from tfmmrec.fusion.hybrid import HybridFusion
 from tfmmrec.fusion.late import LateFusion
 from tfmmrec.types import UsageError
@@ -19,6 +21,12 @@ FUSIONS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
     ),
     "late": lambda dim, hidden_dims, dropout, scale: LateFusion(dim, name="fusion"),
     "hybrid": lambda dim, hidden_dims, dropout, scale: HybridFusion(dim, hidden_dims, dropout, name="fusion"),
+    "attention": lambda dim, hidden_dims, dropout, scale: AttentionFusion(
+        dim, direct=DIRECT, scale=scale, dropout=dropout, name="fusion"
+    ),
+    "gated": lambda dim, hidden_dims, dropout, scale: GatedFusion(
+        dim, direct=DIRECT, scale=scale, dropout=dropout, name="fusion"
+    ),
 }
 """Name -> (dim, hidden_dims, dropout, scale) -> a new layer; each takes of them what it has."""
 
