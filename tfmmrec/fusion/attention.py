@@ -84,8 +84,9 @@ class AttentionFusion(tf.keras.layers.Layer):
 
     def _weights(self, vectors: tf.Tensor, present: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         hidden = tf.tanh(tf.cast(self.hidden(vectors), tf.float32) + self.biases)  # [batch, num_modalities, hidden]
-        scores = tf.linalg.matvec(self.hidden_dropout(hidden, training=training), self.score)
-        scores = tf.where(present > 0, scores, LOWEST)  # [batch, num_modalities]
+        hidden = self.hidden_dropout(hidden, training=training)
+        scores = tf.tensordot(hidden, self.score, axes=1)  # [batch, num_modalities], by one product
+        scores = tf.where(present > 0, scores, LOWEST)
         return tf.nn.softmax(scores) * present  # the product is for rows in which nothing is there
 
     def get_config(self):
