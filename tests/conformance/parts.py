@@ -26,7 +26,17 @@ from tfmmrec.encoders import (
     SavedModelEncoder,
     TextEncoder,
 )
-from tfmmrec.fusion import AttentionFusion, EarlyFusion, GatedFusion, HybridFusion, LateFusion, LateQueryHead
+from tfmmrec.fusion import (
+    AttentionFusion,
+    CrossAttentionFusion,
+    EarlyFusion,
+    GatedFusion,
+    HybridFusion,
+    LateFusion,
+    LateQueryHead,
+    LowRankFusion,
+    TensorFusion,
+)
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -196,6 +206,25 @@ def embedded(seed: int = 0, absent: float = 0.0, patterns: np.ndarray = PATTERNS
     return parts
 
 
+SEQUENCES = {"look": (3, 5), "words": (2, 4)}
+"""Of the modalities, those that have sequences -> their length and the size of their tokens."""
+
+
+def embedded_with_sequences(
+    seed: int = 0, absent: float = 0.0, patterns: np.ndarray = PATTERNS
+) -> dict[str, dict[str, tf.Tensor]]:
+    """The same with sequences, most of them shorter than their room; `absent` stands behind their ends too."""
+    random, parts = np.random.default_rng(100 + seed), embedded(seed, absent, patterns)
+    rows = np.arange(len(patterns))[:, None]
+    for name, (length, dim) in SEQUENCES.items():
+        present = patterns[:, list(MODALITIES).index(name), None]
+        mask = present & (np.arange(length) <= rows % length)  # [batch, length]
+        tokens = random.normal(size=(len(patterns), length, dim)).astype(np.float32)
+        tokens[~mask] = absent
+        parts[name] |= {"sequence": tf.constant(tokens), "sequence_mask": tf.constant(mask)}
+    return parts
+
+
 @dataclass(frozen=True)
 class FusionPart:
     """One fusion.
@@ -215,6 +244,13 @@ class FusionPart:
         return embedded(**options)
 
 
+class SequencePart(FusionPart):
+    """A fusion that reads sequences where there are any."""
+
+    def inputs(self, **options) -> Any:
+        return embedded_with_sequences(**options)
+
+
 class HeadPart(FusionPart):
     """The query's side of late fusion takes one fused vector; nothing is missing in it."""
 
@@ -231,6 +267,14 @@ FUSIONS: list[FusionPart] = [
     FusionPart("attention over short content", lambda: AttentionFusion(4, direct=["words"], scale=0.1)),
     FusionPart("gated", lambda: GatedFusion(5, dropout=0.2)),
     FusionPart("gated over short content", lambda: GatedFusion(4, direct=["words"], scale=0.1)),
+    FusionPart("tensor", lambda: TensorFusion(5, modality_dim=2, scale=1.0)),
+    FusionPart("tensor beside what is added", lambda: TensorFusion(4, direct=["words"], scale=0.5, max_size=40)),
+    FusionPart("low rank", lambda: LowRankFusion(5, rank=2)),
+    FusionPart("low rank beside what is added", lambda: LowRankFusion(4, rank=3, direct=["words"], scale=0.5)),
+    FusionPart("cross attention", lambda: CrossAttentionFusion(4, 2)),
+    FusionPart("cross attention over short content", lambda: CrossAttentionFusion(4, 1, direct=["words"], scale=0.1)),
+    SequencePart("cross attention of sequences", lambda: CrossAttentionFusion(4, 2)),
+    SequencePart("cross attention of all tokens", lambda: CrossAttentionFusion(6, 3, hierarchical=False, scale=1.0)),
     HeadPart("late query head", lambda: LateQueryHead(3, 4), full_precision=True),
 ]
 FUSIONS_OF_MODALITIES = [part for part in FUSIONS if not isinstance(part, HeadPart)]

@@ -11,7 +11,6 @@ from tests.conformance.parts import (
     PATTERNS,
     arrays,
     by_name,
-    embedded,
 )
 
 
@@ -52,9 +51,9 @@ def test_shapes_of_what_is_embedded(part, folder):
 @pytest.mark.parametrize("absent", [17.0, float("nan"), float("inf")])
 def test_what_stands_in_the_place_of_an_absent_modality_does_not_matter(part, absent):
     fusion = part.make()
-    expected = fusion(embedded(), training=False).numpy()
+    expected = fusion(part.inputs(), training=False).numpy()
     assert np.isfinite(expected).all()  # rows where everything is absent included
-    np.testing.assert_array_equal(fusion(embedded(absent=absent), training=False).numpy(), expected)
+    np.testing.assert_array_equal(fusion(part.inputs(absent=absent), training=False).numpy(), expected)
 
 
 @pytest.mark.parametrize("part", FUSIONS_OF_MODALITIES, ids=by_name)
@@ -62,9 +61,9 @@ def test_what_stands_in_the_place_of_an_absent_modality_does_not_matter(part, ab
 def test_a_present_modality_does_matter(part, place):
     fusion = part.make()
     name = list(MODALITIES)[place]
-    inputs = embedded()
+    inputs = part.inputs()
     expected = fusion(inputs, training=False).numpy()
-    inputs[name]["vector"] = embedded(seed=1)[name]["vector"]
+    inputs[name] = part.inputs(seed=1)[name]
     changed = (np.abs(fusion(inputs, training=False).numpy() - expected) > 1e-4).any(axis=1)
     np.testing.assert_array_equal(changed, PATTERNS[:, place])
 
@@ -73,7 +72,7 @@ def test_a_present_modality_does_matter(part, place):
 def test_gradients_stay_finite_where_everything_is_absent(part):
     fusion = part.make()
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(fusion(embedded(absent=float("nan")), training=True) ** 2)
+        loss = tf.reduce_sum(fusion(part.inputs(absent=float("nan")), training=True) ** 2)
     for gradient in tape.gradient(loss, fusion.trainable_variables):
         assert np.isfinite(gradient.numpy()).all()
 
@@ -81,6 +80,6 @@ def test_gradients_stay_finite_where_everything_is_absent(part):
 @pytest.mark.parametrize("part", FUSIONS_OF_MODALITIES, ids=by_name)
 def test_the_order_in_which_modalities_are_given_does_not_matter(part):
     fusion = part.make()
-    expected = fusion(embedded(), training=False).numpy()
-    turned = dict(reversed(embedded().items()))
+    expected = fusion(part.inputs(), training=False).numpy()
+    turned = dict(reversed(part.inputs().items()))
     np.testing.assert_array_equal(fusion(turned, training=False).numpy(), expected)

@@ -6,10 +6,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AttentionFusion": "attention",
+        "CrossAttentionFusion": "cross_attention",
         "EarlyFusion": "early",
         "GatedFusion": "gated",
         "HybridFusion": "hybrid",
         "LateFusion": "late",
         "LateQueryHead": "late_query_head",
+        "LowRankFusion": "low_rank",
+        "TensorFusion": "tensor",
     },
 )

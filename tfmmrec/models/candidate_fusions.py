@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from tfmmrec.fusion.attention import AttentionFusion
+from tfmmrec.fusion.cross_attention import CrossAttentionFusion
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.gated import GatedFusion
 from tfmmrec.fusion.hybrid import HybridFusion
 from tfmmrec.fusion.late import LateFusion
+from tfmmrec.fusion.low_rank import LowRankFusion
+from tfmmrec.fusion.tensor import TensorFusion
 from tfmmrec.types import UsageError
 
 DIRECT = ("id",)  # an id's embedding has the result's size already
+MOST_HEADS = 4  # fewer where they would not divide dim
+TENSOR_SIZE = 8192  # numbers for each candidate: all candidates' products stand in memory in a step over a catalogue
 
 FUSIONS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
     "early": lambda dim, hidden_dims, dropout, scale: EarlyFusion(
@@ -26,6 +32,13 @@ FUSIONS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
     ),
     "gated": lambda dim, hidden_dims, dropout, scale: GatedFusion(
         dim, direct=DIRECT, scale=scale, dropout=dropout, name="fusion"
+    ),
+    "tensor": lambda dim, hidden_dims, dropout, scale: TensorFusion(
+        dim, direct=DIRECT, scale=scale, max_size=TENSOR_SIZE, name="fusion"
+    ),
+    "low_rank": lambda dim, hidden_dims, dropout, scale: LowRankFusion(dim, direct=DIRECT, scale=scale, name="fusion"),
+    "cross_attention": lambda dim, hidden_dims, dropout, scale: CrossAttentionFusion(
+        dim, math.gcd(dim, MOST_HEADS), direct=DIRECT, scale=scale, name="fusion"
     ),
 }
 """Name -> (dim, hidden_dims, dropout, scale) -> a new layer; each takes of them what it has."""
