@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conformance.parts import picture
 from tfmmrec.encoders import HistoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
-from tfmmrec.fusion import EarlyFusion, HybridFusion, LateFusion, LateQueryHead
+from tfmmrec.fusion import CrossAttentionFusion, EarlyFusion, HybridFusion, LateFusion, LateQueryHead
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
@@ -117,6 +117,18 @@ def test_cached_vectors_take_the_place_of_an_encoder():
         loss = tf.reduce_sum(tower(cached) ** 2)
     convolution = tower.encoders["photo"].trainable_variables
     assert tape.gradient(loss, convolution) == [None] * len(convolution)
+
+
+def test_a_fusion_of_sequences_is_served_what_it_was_trained_on():
+    tower = Tower(encoders("cached"), CrossAttentionFusion(4), name="candidate_tower")
+    inputs = tower.preprocess(raw())
+    photo = tower.encoders["photo"](inputs["photo"])
+    assert "sequence" in photo  # of the encoder that runs when served, not of the store that training reads
+    stored = dict(inputs) | {"photo": {"vector": photo["vector"], "present": photo["present"]}}
+    tower.build_from_raw()
+    np.testing.assert_allclose(tower(inputs), tower(stored), rtol=1e-5, atol=1e-6)
+    assert set(tower.encode(inputs)["photo"]) == {"vector", "present"}
+    assert set(tower.fusion.within) == {"title"}  # finetuned
 
 
 def test_features_that_are_cached_are_named():

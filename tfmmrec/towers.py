@@ -72,14 +72,21 @@ class Tower(tf.keras.layers.Layer):
         return {name: self.encoders[name].preprocess(value) for name, value in raw.items()}
 
     def encode(self, inputs: Mapping[str, Mapping[str, tf.Tensor]], training: bool | None = None) -> dict:
-        """Numeric tensors by feature -> embedded modalities. A feature that brings its `vector` is cached."""
+        """Numeric tensors by feature -> embedded modalities. A feature that brings its `vector` is cached.
+
+        Of a cached feature there is the vector alone, where its encoder runs too: a fusion is served what it was
+        trained on.
+        """
         missing = sorted(set(self.encoders) - set(inputs))
         if missing:
             raise UsageError(f"{self.name} expects the features {sorted(self.encoders)}, these are missing: {missing}")
-        return {
+        embedded = {
             name: dict(inputs[name]) if "vector" in inputs[name] else encoder(inputs[name], training=training)
             for name, encoder in sorted(self.encoders.items())
         }
+        for name in self.cached_features:
+            embedded[name] = {key: part for key, part in embedded[name].items() if not key.startswith("sequence")}
+        return embedded
 
     def call(self, inputs: Mapping[str, Mapping[str, tf.Tensor]], training: bool | None = None) -> tf.Tensor:
         fused = self.fusion(self.encode(inputs, training), training=training)  # [batch, fused_dim]

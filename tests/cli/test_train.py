@@ -138,7 +138,7 @@ def test_a_run_goes_on_with_its_own_data_only(data, tmp_path, capsys):
         (["--set", "dim"], "--set dim: expected key=value"),
         (["--set", "dimm=3"], "two_tower has no setting 'dimm'; did you mean dim?"),
         (["--set", "dim=wide"], "dim='wide' does not suit two_tower"),
-        (["--set", "fusion=middle"], "fusion must be one of early, late, hybrid, got 'middle'"),
+        (["--set", "fusion=middle"], "fusion must be one of early, late, hybrid"),
         (["--epochs", "0"], "epochs: Input should be greater than or equal to 1 (found 0)"),
         (["--strategy", "tpu"], "strategy: Input should be 'auto', 'cpu' or 'mirrored' (found 'tpu')"),
         (["--epochs", "2", "--set", "epochs=3"], "epochs is given by --set and by its own flag"),

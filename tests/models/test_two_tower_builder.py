@@ -127,7 +127,7 @@ def test_the_content_weight_arrives():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "middle"}, "fusion must be one of early, late, hybrid, got 'middle'"),
+        ({"fusion": "middle"}, "fusion must be one of early, late, hybrid.*, got 'middle'"),
         ({"loss": "hinge"}, "loss must be one of sampled_softmax, full_softmax, multinomial, got 'hinge'"),
         ({"candidate_id": False, "content": False}, "needs at least one encoder"),
         ({"query_id": False, "query_features": False, "history": False}, "query_tower needs at least one encoder"),
