@@ -107,3 +107,14 @@ def test_dropout_of_half_precision():
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(UsageError, match=r"dropout must lie in \[0, 1\), got"):
         Dropout(rate)
+
+
+def test_a_seed_may_be_the_same_on_every_replica(replicas):
+    strategy = replicas(2)
+    with strategy.scope():
+        draws = RandomDraws(seed=5)
+    for shared in (True, False):
+        step = tf.function(lambda shared=shared: strategy.run(lambda: draws.next_seed(shared)))
+        (one, other), again = (strategy.experimental_local_results(step()) for _ in range(2))
+        assert np.array_equal(one, other) == shared
+        assert not np.array_equal(again[0], one)

@@ -35,12 +35,16 @@ class RandomDraws(tf.keras.layers.Layer):
 
     def call(self, shape: tf.Tensor) -> tf.Tensor:
         """A shape -> float32 numbers in [0, 1); the same on every replica only for the same replica number."""
+        return tf.random.stateless_uniform(shape, self.next_seed())
+
+    def next_seed(self, shared: bool = False) -> tf.Tensor:
+        """int64 `[2]`, the seed of the next draw for a stateless op; the same on every replica if it is `shared`."""
         count = tf.identity(self.count)
         with tf.control_dependencies([count]):
             self.count.assign_add(1)
         replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
-        seed = tf.stack([tf.constant(self.seed, tf.int64), count * 65_536 + replica])
-        return tf.random.stateless_uniform(shape, seed)
+        replica = tf.zeros_like(replica) if shared else replica
+        return tf.stack([tf.constant(self.seed, tf.int64), count * 65_536 + replica])
 
     def get_config(self):
         return super().get_config() | {"seed": self.seed}

@@ -17,6 +17,10 @@ LOSSES = [
     ModelCase("multinomial of ids", "two_tower", {**IDS, "loss": "multinomial"}),
     ModelCase("full softmax of ids", "two_tower", {**IDS, "loss": "full_softmax"}),
     ModelCase("sampled softmax of ids", "two_tower", {**IDS, **SAMPLED}),
+    ModelCase("bpr of ids", "two_tower", {**IDS, "loss": "bpr", "mask_known_positives": True}),
+    ModelCase("hard hinge of ids", "two_tower", {**IDS, "loss": "hinge", "hard_negatives": 5}),
+    ModelCase("mixed negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "mixed", "num_negatives": 8}),
+    ModelCase("popular negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "popularity"}),
 ]
 
 

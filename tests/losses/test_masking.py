@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfmmrec.losses.masking import masked_logits
+from tfmmrec.losses.masking import masked_logits, masked_mean
 
 LOGITS = np.array([[1.0, 30.0, -2.0], [0.5, 0.0, 4.0]], np.float32)
 MASK = np.array([True, False, True])
@@ -31,3 +31,16 @@ def test_no_gradient_reaches_a_masked_candidate():
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[:, 1], 0.0)
     assert (gradient[:, MASK] != 0).all()
+
+
+def test_a_mask_of_each_row_s_own():
+    mask = np.array([[True, False, True], [False, True, True]])
+    found = masked_logits(LOGITS, mask).numpy()
+    np.testing.assert_array_equal(found[mask], LOGITS[mask])
+    assert (found[~mask] < -1e8).all()
+
+
+def test_a_mean_over_what_is_inside_the_mask():
+    mask = np.array([[True, False, True], [False, False, False]])
+    np.testing.assert_allclose(masked_mean(LOGITS, mask, tf.square), [(1.0**2 + 2.0**2) / 2, 0.0])
+    np.testing.assert_allclose(masked_mean(LOGITS, None), LOGITS.mean(axis=1), rtol=1e-6)

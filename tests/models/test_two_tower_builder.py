@@ -5,6 +5,7 @@ from tests.conformance.models import HISTORY_LENGTH, NUM_CANDIDATES, catalogue, 
 from tfmmrec.encoders import ImageEncoder, TextEncoder
 from tfmmrec.fusion import EarlyFusion, HybridFusion, LateFusion, LateQueryHead
 from tfmmrec.models import two_tower_builder
+from tfmmrec.models.in_batch_losses import NegativeOptions
 from tfmmrec.models.two_tower_builder import build_two_tower
 from tfmmrec.schema import HistorySchema
 from tfmmrec.types import UsageError
@@ -120,6 +121,19 @@ def test_frequencies_are_counted_where_the_batch_is_known():
     np.testing.assert_array_equal(build()._candidate_mask, np.array(statistics().candidate_counts) > 0)
 
 
+def test_negatives_arrive():
+    model = build(loss="bpr", negatives="popularity", num_negatives=9, hard_negatives=3, mask_known_positives=True)
+    assert model.negatives == NegativeOptions("popularity", 9, 3, True)
+    assert model.history_tower is None and model.needs_catalogue and model.negative_sampler.num_negatives == 9
+    assert build().negatives == NegativeOptions() and build().negative_sampler is None
+    of_stream = build(loss="sampled_softmax", negatives="mixed", count_frequencies=False)
+    assert of_stream.streaming_frequency is not None
+    # what is drawn is corrected by how it is drawn: there is nothing to count
+    drawn = build(loss="sampled_softmax", negatives="uniform", count_frequencies=False)
+    assert drawn.streaming_frequency is None
+    assert drawn.negative_sampler.num_drawable == (np.array(statistics().candidate_counts) > 0).sum()
+
+
 def test_the_content_weight_arrives():
     assert build(content_weight=0.25).content_weight == 0.25
 
@@ -128,7 +142,9 @@ def test_the_content_weight_arrives():
     ("options", "message"),
     [
         ({"fusion": "middle"}, "fusion must be one of early, late, hybrid.*, got 'middle'"),
-        ({"loss": "hinge"}, "loss must be one of sampled_softmax, full_softmax, multinomial, got 'hinge'"),
+        ({"loss": "warp"}, "loss must be one of sampled_softmax, full_softmax, multinomial, bpr, hinge, got 'warp'"),
+        ({"loss": "bpr", "negatives": "easy"}, "negatives must be one of in_batch, uniform, popularity, mixed"),
+        ({"loss": "bpr", "history": False, "mask_known_positives": True}, "reads the query's history"),
         ({"candidate_id": False, "content": False}, "needs at least one encoder"),
         ({"query_id": False, "query_features": False, "history": False}, "query_tower needs at least one encoder"),
         ({"query_id": False, "query_features": False, "schema": with_history(None)}, "query_tower needs at least one"),

@@ -10,19 +10,22 @@ import tensorflow as tf
 
 from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.multinomial import multinomial
-from tfmmrec.losses.negatives import log_inclusion_probability, unique_across_replicas
+from tfmmrec.losses.negative_sampler import NegativeSampler
+from tfmmrec.losses.negatives import first_occurrences, log_inclusion_probability, unique_across_replicas
 from tfmmrec.losses.sampled_softmax import sampled_softmax
+from tfmmrec.losses.sampling import log_union_probability
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
+from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, row_losses
 from tfmmrec.models.trainable import Trainable
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
-Loss = Literal["sampled_softmax", "full_softmax", "multinomial"]
-LOSSES: tuple[str, ...] = ("sampled_softmax", "full_softmax", "multinomial")
+Loss = Literal["sampled_softmax", "full_softmax", "multinomial", "bpr", "hinge"]
+LOSSES: tuple[str, ...] = ("sampled_softmax", "full_softmax", "multinomial", "bpr", "hinge")
 
 
 class TwoTower(Trainable):
-    """Two towers under a softmax over candidates (Yi et al. 2019; Liang et al. 2018).
+    """Two towers under a softmax over candidates (Yi et al. 2019; Liang et al. 2018), or over pairs of them.
 
     ID-only, content-only and history-only two-towers are this class with fewer encoders.
 
@@ -31,7 +34,18 @@ class TwoTower(Trainable):
             replicas, with the correction log(1 − (1 − p)^B).
         full_softmax: rows are interactions; negatives are all candidates seen in train.
         multinomial: rows are queries; the likelihood of their targets among all candidates seen in train.
-    The last two embed the whole catalogue in every step (`set_catalogue`).
+        bpr: rows are interactions; −log σ(s₊ − s₋), the mean over the same negatives (Rendle et al. 2009).
+        hinge: rows are interactions; max(0, 1 − s₊ + s₋), the mean over the same negatives.
+    full_softmax and multinomial embed the whole catalogue in every step (`set_catalogue`).
+
+    Negatives of the other losses:
+        in_batch: the different candidates of the global batch, as above.
+        uniform: `num_negatives` in every step, drawn alike from all candidates seen in train. The softmax over a row's
+            own candidate (uncorrected) and these (corrected by how often they are expected) is the full one on average.
+        popularity: the same, drawn with chances that go with their interactions to the power of 0.75.
+        mixed: those of the batch together with uniform ones, each candidate once and corrected by its chance to be in
+            one of both (Yang et al. 2020).
+    All but in_batch read the features of what they draw from the catalogue (`set_catalogue`).
 
     Args:
         query_tower: features of the query -> `[batch, dim]`.
@@ -40,17 +54,21 @@ class TwoTower(Trainable):
             of content with the candidate tower. None: histories pool the candidate tower's own vectors. Only for the
             losses that embed the whole catalogue.
         loss: see above.
-        temperature: the score is divided by it inside the softmax.
+        temperature: the score is divided by it inside the loss. For hinge this is the choice of the margin.
         candidate_counts: `[num_candidates]` interactions of each candidate in train; needed by the full losses (those
             without any are left out of the denominator) and, for the sampled one, to count frequencies. None for a
             sampled softmax that estimates them from the stream.
         global_batch_size: rows over all replicas, for the sampled softmax with counted frequencies.
         num_candidates: how many candidates there are.
         content_weight: weight of the same loss with all identifiers of candidates absent and without gradient to the
-            queries, so that content alone learns to stand in for them; 0 for none.
+            queries, so that content alone learns to stand in for them; 0 for none. Of full_softmax and multinomial.
+        negatives: see above.
+        num_negatives: how many are drawn in a step, unless in_batch.
+        hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
+        mask_known_positives: candidates in a query's history are no negatives of it.
 
     Raises:
-        UsageError: unknown loss, a temperature that is not positive, or counts that are missing.
+        UsageError: unknown loss or negatives, a number out of range, or counts that are missing.
     """
 
     def __init__(
@@ -65,6 +83,10 @@ class TwoTower(Trainable):
         candidate_counts: np.ndarray | None = None,
         global_batch_size: int | None = None,
         content_weight: float = 0.0,
+        negatives: str = "in_batch",
+        num_negatives: int = 1024,
+        hard_negatives: int = 0,
+        mask_known_positives: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -72,13 +94,16 @@ class TwoTower(Trainable):
             raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
         if not temperature > 0:
             raise UsageError(f"temperature must be positive, got {temperature}")
-        if loss != "sampled_softmax" and candidate_counts is None:
+        options = NegativeOptions(negatives, num_negatives, hard_negatives, mask_known_positives)
+        options.check(loss, query_tower.encoders, candidate_counts)
+        if loss not in IN_BATCH_LOSSES and candidate_counts is None:
             raise UsageError(f"{loss} needs candidate_counts, the number of interactions of each candidate in train")
-        if loss == "sampled_softmax" and (candidate_counts is None) != (global_batch_size is None):
+        corrected = loss == "sampled_softmax" and options.of_batch
+        if corrected and (candidate_counts is None) != (global_batch_size is None):
             raise UsageError("sampled_softmax takes candidate_counts and global_batch_size together, or neither")
-        if history_tower is not None and loss == "sampled_softmax":
+        if history_tower is not None and loss in IN_BATCH_LOSSES:
             raise UsageError(
-                "a history tower needs a loss that embeds the whole catalogue; under sampled_softmax leave it out: "
+                f"a history tower needs a loss that embeds the whole catalogue; under {loss} leave it out: "
                 "histories pool the candidate tower's vectors"
             )
         self.query_tower = query_tower
@@ -88,23 +113,27 @@ class TwoTower(Trainable):
         self.loss_name = loss
         self.temperature = temperature
         self.content_weight = content_weight
-        self.streaming_frequency = None
+        self.negatives = options
+        self.streaming_frequency = self.negative_sampler = None
         self._log_probability = self._candidate_mask = None
-        if candidate_counts is None:
+        if corrected and candidate_counts is None:
             self.streaming_frequency = StreamingFrequency(name="frequency")
-        elif loss == "sampled_softmax":
+        elif corrected:
             log_probability = log_inclusion_probability(np.asarray(candidate_counts, np.float64), global_batch_size)
             self._log_probability = tf.constant(log_probability, tf.float32)
-        else:
+        elif loss not in IN_BATCH_LOSSES:
             self._candidate_mask = tf.constant(np.asarray(candidate_counts) > 0)
+        if options.draws:
+            counts = np.ones(num_candidates) if candidate_counts is None else candidate_counts
+            self.negative_sampler = NegativeSampler(num_negatives, counts, 0.75 if negatives == "popularity" else 0.0)
         self._catalogue: tuple = ()  # eager tensors: captured by the step, no weights of the model
         self._has_history = "history" in query_tower.encoders
         self.history_table = None
 
     @property
     def needs_catalogue(self) -> bool:
-        """Whether a step embeds all candidates."""
-        return self.loss_name != "sampled_softmax"
+        """Whether a step embeds candidates, all or some, from the catalogue and not from its batch."""
+        return self.loss_name not in IN_BATCH_LOSSES or self.negatives.draws
 
     def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Gives the model all candidates' preprocessed features, `[num_candidates, ...]` each."""
@@ -117,9 +146,9 @@ class TwoTower(Trainable):
             inputs = dict(inputs) | {"history": dict(inputs["history"]) | {"table": table}}
         return self.query_tower(inputs, training=training)
 
-    def embed_candidates(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
-        """Candidate features -> `[batch, dim]`."""
-        return self.candidate_tower(inputs, training=training)
+    def embed_candidates(self, inputs: Mapping, training: bool = False, rows: tf.Tensor | None = None) -> tf.Tensor:
+        """Candidate features -> `[batch, dim]`; `rows` as in `Tower.call`."""
+        return self.candidate_tower(inputs, training=training, rows=rows)
 
     def embed_history(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """Candidate features -> what histories pool of them, `[batch, history_dim]`."""
@@ -132,8 +161,8 @@ class TwoTower(Trainable):
         The batch is one of `InteractionBatches`, for the multinomial loss of `QueryBatches`, or of a pipeline of one's
         own with the same keys; `weight` may be left out.
         """
-        if self.loss_name == "sampled_softmax":
-            losses = self._sampled_losses(inputs, training)
+        if self.loss_name in IN_BATCH_LOSSES:
+            losses = self._in_batch_losses(inputs, training)
         else:
             losses = self._full_losses(inputs, training)
         weight = inputs.get("weight")
@@ -146,9 +175,7 @@ class TwoTower(Trainable):
         return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
 
     def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
-        if not self._catalogue:
-            raise UsageError(f"{self.loss_name} embeds the whole catalogue: call set_catalogue before training")
-        raw = self._catalogue[0]
+        raw = self._features()
         embedded = self.candidate_tower.encode(raw, training)  # every encoder once
         table = self.embed_candidates(embedded, training)  # [num_candidates, dim]
         pooled = None
@@ -175,23 +202,72 @@ class TwoTower(Trainable):
         positives = tf.gather(inputs["candidate_rows"], inputs["positive"])
         return full_softmax(logits, positives, candidate_mask=mask)
 
-    def _sampled_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
-        candidates = self.embed_candidates(inputs["candidate"], training)  # [unique, dim]
-        rows = inputs["candidate_rows"]
-        query = self.embed_queries(inputs["query"], self.history_table, training)
-        rows, candidates, mask, positives = unique_across_replicas(rows, candidates, inputs["positive"])
-        if self.streaming_frequency is not None:
-            log_probability = self.streaming_frequency(rows, training=training)
+    def _features(self) -> dict:
+        if not self._catalogue:
+            what = "embeds the whole catalogue" if not self.negatives.draws else "draws negatives from the catalogue"
+            raise UsageError(f"{self.loss_name} {what}: call set_catalogue before training")
+        return self._catalogue[0]
+
+    def _in_batch_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
+        rows, positives, drawn = inputs["candidate_rows"], inputs["positive"], None
+        if self.negative_sampler is None:
+            vectors = self.embed_candidates(inputs["candidate"], training, rows)  # [unique, dim]
         else:
-            log_probability = tf.gather(self._log_probability, tf.maximum(rows, 0))
-        return sampled_softmax(
-            query,
-            candidates,
-            positives,
-            log_probability=log_probability,
-            candidate_mask=mask,
-            temperature=self.temperature,
+            drawn_rows, log_expected = self.negative_sampler(training)
+            wanted = tf.concat([rows, drawn_rows], axis=0)
+            places = tf.maximum(wanted, 0)
+            features = tf.nest.map_structure(lambda tensor: tf.gather(tensor, places), self._features())
+            embedded = self.embed_candidates(features, training, wanted)  # [unique + num_negatives, dim]
+            size = rows.shape[0] or tf.shape(rows)[0]
+            vectors = embedded[:size]
+            drawn = Candidates(drawn_rows, embedded[size:], log_probability=log_expected)
+        query = self.embed_queries(inputs["query"], self.history_table, training)
+        if self.negatives.of_batch:
+            negatives, positives = self._of_all_replicas(rows, vectors, positives, drawn, training)
+            rows, vectors, log_probability = negatives.rows, negatives.vectors, negatives.log_probability
+        else:
+            negatives, log_probability = drawn, None
+        if self.loss_name == "sampled_softmax" and self.negatives.of_batch and not self.negatives.by_row:
+            return sampled_softmax(
+                query,
+                vectors,
+                positives,
+                log_probability=log_probability,
+                candidate_mask=negatives.mask,
+                temperature=self.temperature,
+            )
+        own = Candidates(
+            tf.gather(rows, positives),
+            tf.gather(vectors, positives),
+            log_probability=None if log_probability is None else tf.gather(log_probability, positives),
         )
+        return row_losses(
+            self.loss_name,
+            query,
+            own,
+            negatives,
+            temperature=self.temperature,
+            hard=self.negatives.hard,
+            known=inputs["query"]["history"]["rows"] if self.negatives.mask_known else None,
+        )
+
+    def _of_all_replicas(self, rows, vectors, positives, drawn: Candidates | None, training: bool):
+        """The batch's candidates and the drawn ones, each once, with their chances; and the places of the own ones."""
+        rows, vectors, mask, positives = unique_across_replicas(rows, vectors, positives)
+        if self.streaming_frequency is not None and training:
+            self.streaming_frequency(rows, training=True)  # of the batch, not of what is drawn
+        if drawn is not None:
+            rows = tf.concat([rows, drawn.rows], axis=0)
+            vectors = tf.concat([vectors, drawn.vectors], axis=0)
+            mask = first_occurrences(rows) & (rows >= 0)
+        log_probability = None
+        if self.streaming_frequency is not None:
+            log_probability = self.streaming_frequency(rows, training=False)
+        elif self._log_probability is not None:
+            log_probability = tf.gather(self._log_probability, tf.maximum(rows, 0))
+        if drawn is not None and log_probability is not None:
+            log_probability = log_union_probability(log_probability, self.negative_sampler.log_inclusion)
+        return Candidates(rows, vectors, mask, log_probability), positives
 
     def build_towers(self) -> int:
         """Creates every weight of the towers; returns the size of the vectors.
@@ -205,8 +281,8 @@ class TwoTower(Trainable):
             empty = tf.fill([1, 1], -1)
             pooled = dim if self.history_tower is None else self.history_tower.build_from_raw()
             extra["history"] = {"rows": empty, "table": tf.zeros([self.num_candidates, pooled])}
-            if not self.needs_catalogue and self.history_table is None:
-                # what histories read under the sampled softmax; refreshed every so many steps, without gradient
+            if self.loss_name in IN_BATCH_LOSSES and self.history_table is None:
+                # what histories read under these losses; refreshed every so many steps, without gradient
                 self.history_table = tf.Variable(
                     tf.zeros([self.num_candidates, dim]), trainable=False, name="history_table"
                 )

@@ -12,6 +12,7 @@ from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
 from tfmmrec.models.candidate_fusions import candidate_fusion
+from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.models.parts import feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
@@ -54,6 +55,10 @@ def build_two_tower(
     pretrained_mode: str = "cached",
     global_batch_size: int | None = None,
     count_frequencies: bool = True,
+    negatives: str = "in_batch",
+    num_negatives: int = 1024,
+    hard_negatives: int = 0,
+    mask_known_positives: bool = False,
 ) -> TwoTower:
     """Builds a two-tower model for a dataset.
 
@@ -79,10 +84,10 @@ def build_two_tower(
         query_features: the query tower sees the query's features.
         history: the query tower sees the history, where the schema has one.
         history_tower: histories pool vectors of a tower of their own, with its own id embedding and projection and the
-            candidate tower's encoders of content; not under the sampled softmax.
+            candidate tower's encoders of content; not under sampled_softmax, bpr and hinge.
         normalize: both vectors have unit length (not under late and hybrid fusion).
         loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
-        temperature: of the softmax; 1 when None, and 0.1 where the vectors have unit length.
+        temperature: the score is divided by it in the loss; 1 when None, and 0.1 where the vectors have unit length.
         text_mode: cached or finetuned, for the words of candidates.
         text_dim: size of a text's vector.
         max_words: cap on the words read of a text.
@@ -92,9 +97,13 @@ def build_two_tower(
         pretrained_mode: frozen, cached or finetuned, of those.
         global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
+        negatives: of sampled_softmax, bpr and hinge: in_batch, uniform, popularity or mixed, see `TwoTower`.
+        num_negatives: how many of them are drawn in a step, unless in_batch.
+        hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
+        mask_known_positives: candidates in a query's history are no negatives of it.
 
     Raises:
-        UsageError: an unknown fusion or loss, or a side left without any part.
+        UsageError: an unknown fusion, loss or kind of negatives, or a side left without any part.
     """
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     if loss == "auto":
@@ -113,7 +122,7 @@ def build_two_tower(
             schema.candidates.features, statistics.candidates, feature_dim, **options, **modes
         )
     pooling_tower = None
-    if history and history_tower and schema.queries.history is not None and loss != "sampled_softmax":
+    if history and history_tower and schema.queries.history is not None and loss not in IN_BATCH_LOSSES:
         own_id = {"id": IdentifierEncoder(statistics.candidate_ids, dim, name="id")} if candidate_id else {}
         pooling_tower = Tower(
             candidate_encoders | own_id,
@@ -139,7 +148,8 @@ def build_two_tower(
     direct = ["history"] if pooling_tower is not None else []
     if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
         direct.append("id")
-    counted = loss != "sampled_softmax" or (count_frequencies and global_batch_size is not None)
+    estimated = loss == "sampled_softmax" and negatives in ("in_batch", "mixed")
+    counted = not estimated or (count_frequencies and global_batch_size is not None)
     return TwoTower(
         Tower(
             query_encoders,
@@ -163,4 +173,8 @@ def build_two_tower(
         candidate_counts=np.asarray(statistics.candidate_counts) if counted else None,
         global_batch_size=global_batch_size if counted and loss == "sampled_softmax" else None,
         content_weight=content_weight,
+        negatives=negatives,
+        num_negatives=num_negatives,
+        hard_negatives=hard_negatives,
+        mask_known_positives=mask_known_positives,
     )

@@ -1,0 +1,147 @@
+"""Losses of interactions against negatives: a batch's own candidates, drawn ones, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfmmrec.losses.bpr import bpr
+from tfmmrec.losses.full_softmax import full_softmax
+from tfmmrec.losses.hinge import hinge
+from tfmmrec.losses.negative_masks import hard_negatives, known_positives
+from tfmmrec.types import UsageError
+
+IN_BATCH_LOSSES: tuple[str, ...] = ("sampled_softmax", "bpr", "hinge")
+NEGATIVES: tuple[str, ...] = ("in_batch", "uniform", "popularity", "mixed")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Some candidates of a step.
+
+    Attributes:
+        rows: int32 `[n]`.
+        vectors: `[n, dim]`.
+        mask: bool `[n]`, False for padding and repeated ones; None where all count.
+        log_probability: float32 `[n]`, what is subtracted from their scores under the softmax; None for nothing.
+    """
+
+    rows: tf.Tensor
+    vectors: tf.Tensor
+    mask: tf.Tensor | None = None
+    log_probability: tf.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class NegativeOptions:
+    """Which negatives a row has.
+
+    Attributes:
+        kind: in_batch, uniform, popularity or mixed.
+        num_negatives: drawn in a step, unless `in_batch`.
+        hard: only so many count, the highest-scoring of each row; 0 for all.
+        mask_known: those in the query's history do not count.
+
+    Raises:
+        UsageError: an unknown kind, or numbers out of range.
+    """
+
+    kind: str = "in_batch"
+    num_negatives: int = 1024
+    hard: int = 0
+    mask_known: bool = False
+
+    def __post_init__(self):
+        if self.kind not in NEGATIVES:
+            raise UsageError(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.kind!r}")
+        if self.num_negatives < 1:
+            raise UsageError(f"num_negatives must be at least 1, got {self.num_negatives}")
+        if self.hard < 0:
+            raise UsageError(f"hard_negatives must be 0 (for all) or more, got {self.hard}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether a step embeds candidates that are not in its batch."""
+        return self.kind != "in_batch"
+
+    @property
+    def of_batch(self) -> bool:
+        """Whether a row's negatives are the candidates of other rows."""
+        return self.kind in ("in_batch", "mixed")
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the negatives differ from row to row, other than by the row's own candidate."""
+        return self.hard > 0 or self.mask_known
+
+    def check(self, loss: str, inputs: Mapping[str, Any], counts: Any) -> None:
+        """Refuses what a loss or a model's query tower cannot do.
+
+        Args:
+            loss: its name.
+            inputs: features of the query tower.
+            counts: of the candidates' interactions, or None.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if loss not in IN_BATCH_LOSSES and (self.draws or self.by_row):
+            raise UsageError(
+                f"{loss} counts every candidate: negatives, hard_negatives and mask_known_positives are for "
+                f"{', '.join(IN_BATCH_LOSSES)}"
+            )
+        if self.mask_known and "history" not in inputs:
+            raise UsageError("mask_known_positives reads the query's history: give the query tower one, or turn it off")
+        if self.kind == "popularity" and counts is None:
+            raise UsageError("negatives by popularity need candidate_counts, or take negatives='uniform'")
+
+
+def row_losses(
+    loss: str,
+    query: tf.Tensor,
+    own: Candidates,
+    negatives: Candidates,
+    *,
+    temperature: float = 1.0,
+    hard: int = 0,
+    known: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """The loss of each row against the negatives that count for it; its own candidate never does.
+
+    bpr and hinge take the scores as they are: what is drawn often weighs more. Only the softmax is corrected.
+
+    Args:
+        loss: a name of `IN_BATCH_LOSSES`.
+        query: `[batch, dim]`.
+        own: each row's candidate, `[batch]`.
+        negatives: `[num_negatives]`, the same for all rows.
+        temperature: the scores are divided by it.
+        hard: only so many negatives count, the highest-scoring of each row; 0 for all.
+        known: int `[batch, n]`, candidates that are no negatives of the row, -1 padded; None for none.
+
+    Returns:
+        float32 `[batch]`.
+    """
+    own_score = tf.reduce_sum(tf.cast(query, tf.float32) * tf.cast(own.vectors, tf.float32), axis=1) / temperature
+    scores = tf.cast(tf.matmul(query, negatives.vectors, transpose_b=True), tf.float32) / temperature
+    mask = negatives.rows[None, :] != own.rows[:, None]  # [batch, num_negatives]
+    if negatives.mask is not None:
+        mask &= negatives.mask[None, :]
+    if known is not None:
+        mask &= ~known_positives(negatives.rows, known)
+    if hard:
+        mask = hard_negatives(scores, hard, mask)
+    if loss == "bpr":
+        return bpr(own_score, scores, mask)
+    if loss == "hinge":
+        return hinge(own_score, scores, mask)
+    if own.log_probability is not None:
+        own_score -= own.log_probability
+    if negatives.log_probability is not None:
+        scores -= negatives.log_probability[None, :]
+    logits = tf.concat([own_score[:, None], scores], axis=1)  # [batch, 1 + num_negatives]
+    mask = tf.concat([tf.ones_like(mask[:, :1]), mask], axis=1)
+    return full_softmax(logits, tf.zeros_like(own.rows), candidate_mask=mask)
