@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.losses.negatives import first_occurrences
 from tfmmrec.types import UsageError
 
 
@@ -19,6 +21,9 @@ class Tower(tf.keras.layers.Layer):
         fusion: a layer from the embedded modalities to `[batch, dim]`.
         head: a layer after the fusion, or None.
         normalize: scale the result to unit length.
+        alignments: layers from embedded modalities to embedded modalities, applied one after the other between the
+            encoders and the fusion; in training each adds its loss. Keras keeps the losses of a tower's last call
+            only: a model that calls its tower twice in a step makes the call whose losses it wants the last one.
 
     Raises:
         UsageError: no encoder; or a head or normalisation after a fusion that must stand last (late, hybrid).
@@ -30,6 +35,7 @@ class Tower(tf.keras.layers.Layer):
         fusion: tf.keras.layers.Layer,
         head: tf.keras.layers.Layer | None = None,
         normalize: bool = False,
+        alignments: Sequence[tf.keras.layers.Layer] = (),
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # encoders read their tensors in full precision
@@ -44,6 +50,7 @@ class Tower(tf.keras.layers.Layer):
         self.fusion = fusion
         self.head = head
         self.normalize = normalize
+        self.alignments = list(alignments)
 
     @property
     def cached_features(self) -> tuple[str, ...]:
@@ -88,13 +95,44 @@ class Tower(tf.keras.layers.Layer):
             embedded[name] = {key: part for key, part in embedded[name].items() if not key.startswith("sequence")}
         return embedded
 
-    def call(self, inputs: Mapping[str, Mapping[str, tf.Tensor]], training: bool | None = None) -> tf.Tensor:
-        fused = self.fusion(self.encode(inputs, training), training=training)  # [batch, fused_dim]
+    def _align(self, embedded: dict, training: bool | None = None, rows: tf.Tensor | None = None) -> dict:
+        if not self.alignments:
+            return embedded
+        if not training or rows is None:
+            return self._aligned(embedded, None, training)
+        untouched = set.intersection(*(set(getattr(layer, "exclude", ())) for layer in self.alignments))
+        looked_at = {name: part for name, part in embedded.items() if name not in untouched}
+        everywhere, counted = _of_all_replicas(looked_at, rows)
+        aligned = self._aligned(everywhere, counted, training)
+        own = {name: {key: _own_rows(tensor) for key, tensor in part.items()} for name, part in aligned.items()}
+        return {name: dict(part) | own.get(name, {}) for name, part in embedded.items()}
+
+    def call(
+        self,
+        inputs: Mapping[str, Mapping[str, tf.Tensor]],
+        training: bool | None = None,
+        rows: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Features -> `[batch, dim]`.
+
+        Args:
+            inputs: numeric tensors by feature, or embedded modalities.
+            training: dropout is on, and alignments add their losses.
+            rows: int32 `[batch]`, which entity each row is, -1 for padding. Given, alignments count each once over all
+                replicas; None where every replica has the same rows, all different.
+        """
+        embedded = self._align(self.encode(inputs, training), training, rows)
+        fused = self.fusion(embedded, training=training)  # [batch, fused_dim]
         if self.head is not None:
             fused = self.head(fused, training=training)
         if self.normalize:  # in float32: half precision has no epsilon to keep a row of zeros from 0 / 0
             fused = tf.math.l2_normalize(tf.cast(fused, tf.float32), axis=-1)
         return fused
+
+    def _aligned(self, embedded: dict, counted: tf.Tensor | None, training: bool | None) -> dict:
+        for alignment in self.alignments:
+            embedded = alignment(embedded, counted=counted, training=training)
+        return embedded
 
     def get_config(self):
         serialize = tf.keras.layers.serialize
@@ -103,6 +141,7 @@ class Tower(tf.keras.layers.Layer):
             "fusion": serialize(self.fusion),
             "head": None if self.head is None else serialize(self.head),
             "normalize": self.normalize,
+            "alignments": [serialize(alignment) for alignment in self.alignments],
         }
 
     @classmethod
@@ -112,4 +151,32 @@ class Tower(tf.keras.layers.Layer):
         config["encoders"] = {name: deserialize(encoder) for name, encoder in config["encoders"].items()}
         config["fusion"] = deserialize(config["fusion"])
         config["head"] = None if config["head"] is None else deserialize(config["head"])
+        config["alignments"] = [deserialize(alignment) for alignment in config["alignments"]]
         return cls(**config)
+
+
+def _of_all_replicas(embedded: Mapping[str, Mapping[str, tf.Tensor]], rows: tf.Tensor) -> tuple[dict, tf.Tensor]:
+    """Vectors and presence of all replicas' rows, in the replicas' order, and which of the rows count.
+
+    A row that several replicas have counts once, padding never: every replica has the same before it, so that the
+    losses of all are those of one.
+    """
+    context = tf.distribute.get_replica_context()
+    alone = context.num_replicas_in_sync == 1
+    gather = tf.identity if alone else functools.partial(context.all_gather, axis=0)
+    rows = gather(rows)
+    everywhere = {}
+    for name, part in sorted(embedded.items()):
+        present = gather(tf.cast(part["present"], tf.int32)) > 0  # not all devices gather bool
+        everywhere[name] = {"vector": gather(part["vector"]), "present": present}
+    return everywhere, first_occurrences(rows) & (rows >= 0)
+
+
+def _own_rows(tensor: tf.Tensor) -> tf.Tensor:
+    """This replica's share of the rows of all, `[replicas * batch, ...]` -> `[batch, ...]`."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return tensor
+    batch = (tensor.shape[0] or tf.shape(tensor)[0]) // context.num_replicas_in_sync
+    shares = tf.reshape(tensor, [context.num_replicas_in_sync, batch, *tensor.shape[1:]])
+    return shares[context.replica_id_in_sync_group]

@@ -21,9 +21,11 @@ class Embedded(TypedDict, total=False):
         present: `[batch]` bool, False where the raw value was missing or unreadable.
         sequence: `[batch, n, dim]` float, where the encoder has tokens, patches or frames.
         sequence_mask: `[batch, n]` bool, True where the sequence holds something.
+        imputed: `[batch]` bool, True where the vector was predicted from the other modalities.
     """
 
     vector: Any
     present: Any
     sequence: Any
     sequence_mask: Any
+    imputed: Any

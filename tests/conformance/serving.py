@@ -42,6 +42,7 @@ CASES: dict[str, ServedCase] = {
     "every kind of feature": ServedCase("songs", "two_tower"),
     "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
+    "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
     "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),
     "no query features": ServedCase("plain", "two_tower", (("normalize", True),)),
 }

@@ -177,6 +177,14 @@ class TwoTower(Trainable):
     def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
         raw = self._features()
         embedded = self.candidate_tower.encode(raw, training)  # every encoder once
+        content = None
+        if training and self.content_weight > 0.0 and {"id"} < set(embedded):
+            unknown = {
+                "vector": tf.zeros_like(embedded["id"]["vector"]),
+                "present": tf.zeros_like(raw["id"]["row"]) > 0,
+            }
+            content = self.embed_candidates(embedded | {"id": unknown}, training)
+        # after the content: of two calls of a tower in a step the last one's alignment losses count
         table = self.embed_candidates(embedded, training)  # [num_candidates, dim]
         pooled = None
         if self._has_history:
@@ -184,12 +192,7 @@ class TwoTower(Trainable):
             pooled = table if self.history_tower is None else self.embed_history(embedded | own_id, training)
         query = self.embed_queries(inputs["query"], pooled, training)  # [batch, dim]
         losses = self._softmax(query, table, inputs)
-        if training and self.content_weight > 0.0 and {"id"} < set(embedded):
-            unknown = {
-                "vector": tf.zeros_like(embedded["id"]["vector"]),
-                "present": tf.zeros_like(raw["id"]["row"]) > 0,
-            }
-            content = self.embed_candidates(embedded | {"id": unknown}, training)
+        if content is not None:
             # the content follows the queries and not the other way round: what is known costs nothing
             losses += self.content_weight * self._softmax(tf.stop_gradient(query), content, inputs)
         return losses

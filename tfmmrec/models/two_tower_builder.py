@@ -11,6 +11,7 @@ from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
+from tfmmrec.models.alignments import candidate_alignments
 from tfmmrec.models.candidate_fusions import candidate_fusion
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.models.parts import feature_encoders
@@ -59,6 +60,8 @@ def build_two_tower(
     num_negatives: int = 1024,
     hard_negatives: int = 0,
     mask_known_positives: bool = False,
+    alignment: tuple[str, ...] = (),
+    alignment_weight: float = 0.1,
 ) -> TwoTower:
     """Builds a two-tower model for a dataset.
 
@@ -101,9 +104,11 @@ def build_two_tower(
         num_negatives: how many of them are drawn in a step, unless in_batch.
         hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
         mask_known_positives: candidates in a query's history are no negatives of it.
+        alignment: of the candidate's content features, before the fusion: names of `alignments.ALIGNMENTS`, in order.
+        alignment_weight: of each of their losses.
 
     Raises:
-        UsageError: an unknown fusion, loss or kind of negatives, or a side left without any part.
+        UsageError: an unknown fusion, loss, alignment or kind of negatives, or a side left without any part.
     """
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     if loss == "auto":
@@ -165,7 +170,13 @@ def build_two_tower(
             normalize=normalize and not late,
             name="query_tower",
         ),
-        Tower(candidate_encoders, fusing, normalize=normalize and not late, name="candidate_tower"),
+        Tower(
+            candidate_encoders,
+            fusing,
+            normalize=normalize and not late,
+            alignments=candidate_alignments(alignment, feature_dim, alignment_weight),
+            name="candidate_tower",
+        ),
         num_candidates=statistics.num_candidates,
         history_tower=pooling_tower,
         loss=loss,
