@@ -17,6 +17,8 @@ import tensorflow as tf
 from tests.serving.catalogue import fashion, songs, untrained_run
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
+from tfmmrec.search.content_sample import ContentSample
+from tfmmrec.serving.index import content_sample
 from tfmmrec.zoo import ZOO
 
 STOCK_RUNTIME = Path(__file__).with_name("stock_runtime.py")
@@ -124,9 +126,29 @@ class PythonModel:
         numeric = _numeric(self.model.candidate_tower, "candidate", inputs, defaults)
         return self.model.embed_candidates(numeric, training=False).numpy()
 
-    def cosines(self, vectors: np.ndarray) -> np.ndarray:
-        """With all candidates, `[batch, num_candidates]`."""
-        return _unit(vectors) @ _unit(self.vectors).T
+    def content(self, inputs: dict, defaults: dict) -> np.ndarray:
+        """Vectors of `candidate_<feature>`, less the mean vector of a sample of which as much is given."""
+        tower = self.model.candidate_tower
+        embedded = tower.encode(_numeric(tower, "candidate", inputs, defaults), training=False)
+        sample = content_sample(self.model, self.embedder.candidate_tables, len(self.ids))
+        return self.model.embed_candidates(embedded).numpy() - mean_vectors(self.model, sample, embedded)
+
+    def cosines(self, differences: np.ndarray) -> np.ndarray:
+        """With all candidates less their mean, `[batch, num_candidates]`."""
+        return _unit(differences) @ _unit(self.vectors - self.vectors.mean(axis=0)).T
+
+
+def mean_vectors(model, sample: ContentSample, embedded: dict) -> np.ndarray:
+    """For each row of some embedded modalities the mean vector of the sample, as if it had the same ones."""
+    means = []
+    for row in range(len(next(iter(embedded.values()))["present"])):
+        given = {name: bool(part["present"][row]) for name, part in embedded.items()}
+        parts = {
+            name: {key: value if given[name] else tf.zeros_like(value) for key, value in part.items()}
+            for name, part in sample.parts.items()
+        }
+        means.append(model.embed_candidates(parts).numpy().mean(axis=0))
+    return np.array(means)
 
 
 def check_ranking(model: PythonModel, answer: dict, row: int, expected: np.ndarray, k: int) -> None:

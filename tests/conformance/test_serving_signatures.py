@@ -157,7 +157,7 @@ def test_search(case, how):
     if not sees_content:
         assert (answer["candidate_ids"] == b"").all() and np.isneginf(answer["scores"]).all()
         return
-    cosines = case.model.cosines(case.model.candidate(inputs, case.defaults))
+    cosines = case.model.cosines(case.model.content(inputs, case.defaults))
     for row in range(3):
         expected = _without(cosines[row], [7]) if how == "all" else cosines[row]
         check_ranking(case.model, answer, row, expected, K[row] if how == "all" else 10)
@@ -165,7 +165,7 @@ def test_search(case, how):
 
 @pytest.mark.parametrize("how", ["all", "required"])
 def test_similar(case, how):
-    cosines = case.model.cosines(case.model.vectors[CANDIDATE_ROWS])
+    cosines = case.model.cosines(case.model.vectors[CANDIDATE_ROWS] - case.model.vectors.mean(axis=0))
     for row, own in enumerate(CANDIDATE_ROWS):
         out, k = ([own, 7], K[row]) if how == "all" else ([own], 10)
         check_ranking(case.model, case.answers["similar", how], row, _without(cosines[row], out), k)

@@ -22,7 +22,15 @@ def test_ids_have_rows(index):
 def test_scores_and_cosines(index):
     queries = np.array([[2, 0], [0, 0]], np.float32)
     np.testing.assert_allclose(index.scores(queries), [[6, 0, -2, 0], [0, 0, 0, 0]])
-    np.testing.assert_allclose(index.cosines(queries), [[0.6, 0, -1, 0], [0, 0, 0, 0]])
+    center = VECTORS.mean(axis=0)
+    np.testing.assert_allclose(index.center, center)
+    expected = (VECTORS - center)[:, 0] / np.linalg.norm(VECTORS - center, axis=1)
+    np.testing.assert_allclose(index.cosines(queries), [expected, np.zeros(4)], rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_distinguishes_an_only_candidate():
+    index = ExactIndex(["a"], np.ones((1, 2)))
+    np.testing.assert_array_equal(index.cosines(np.ones((1, 2), np.float32)), [[0]])
 
 
 def test_other_candidates_and_more_of_them(index):
@@ -31,9 +39,10 @@ def test_other_candidates_and_more_of_them(index):
     values = tf.constant(["t=y", "s=m", "t=z"])
     index.replace(tf.constant(ids), vectors, np.arange(6, dtype=np.float32), np.array([[0, 1]] * 6, np.int32), values)
     np.testing.assert_array_equal(index.rows_of(tf.constant(["a", "d", "n5"])), [-1, 2, 5])
-    np.testing.assert_allclose(index.norms, np.linalg.norm(vectors, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(index.norms, np.linalg.norm(vectors - vectors.mean(axis=0), axis=1), rtol=1e-5)
     assert index.filters.passing(tf.constant([["s=m"]]), tf.constant([[""]])).shape == (1, 6)
-    assert {name: list(variable.shape) for name, variable in index.arrays().items() if variable.shape[0]} == {}
+    closed = {name: list(variable.shape) for name, variable in index.arrays().items() if variable.shape[0]}
+    assert closed == {"center": [2]}
 
 
 def test_arrays_that_do_not_fit_leave_the_index_as_it_was(index):

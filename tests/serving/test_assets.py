@@ -39,11 +39,12 @@ def test_every_array_has_its_size(served, song_dataset):
     assert found["query_histories"]["starts"]["shape"] == [12 + 1]
     assert found["total_bytes"] == sum(
         int(np.prod(shape)) * size if size else entry["bytes"]
-        for group in ("weights", "index", "query_histories")
+        for group in ("weights", "index", "query_histories", "content_sample")
         for entry in found[group].values()
-        for shape, size in [(entry["shape"], {"float32": 4, "int32": 4, "int64": 8}.get(entry["dtype"]))]
+        for shape, size in [(entry["shape"], {"float32": 4, "int32": 4, "int64": 8, "bool": 1}.get(entry["dtype"]))]
     )
-    assert len(served.variables) == sum(len(found[group]) for group in ("weights", "index", "query_histories"))
+    groups = ("weights", "index", "query_histories", "content_sample")
+    assert len(served.variables) == sum(len(found[group]) for group in groups)
 
 
 def test_display_columns_of_all_forms():

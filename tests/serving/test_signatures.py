@@ -12,6 +12,7 @@ from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.encoders.saved_model import SavedModelEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.models.two_tower import TwoTower
+from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.query_histories import QueryHistories
 from tfmmrec.serving.export import serve_run
@@ -46,7 +47,8 @@ def test_only_what_is_read_is_saved(served, song_run):
     saved = {id(variable) for variable in served.variables}
     weights = {id(variable) for variable in song_run.model.trainable_variables}
     assert weights <= saved, "every trained weight is saved"
-    parts = (served.weights, served.index.arrays(), served.query_histories.arrays())
+    own = (served.index, served.query_histories, served.content_sample)
+    parts = (served.weights, *(part.arrays() for part in own))
     assert len(saved) == sum(map(len, parts)), "and nothing else"
 
 
@@ -101,7 +103,10 @@ def test_a_pretrained_encoder_brings_its_files(mode, song_run, tmp_path, run_pyt
     model.build_towers()
     index = ExactIndex(["a", "b", "c"], np.random.default_rng(0).normal(size=(3, 4)))
     histories = QueryHistories(["q1"], np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"])
-    served = ServedModel(model, index, histories, song_run.config.data_schema, song_run.statistics)
+    words = {"vector": np.ones((2, 3), np.float32), "present": np.array([True, False])}
+    served = ServedModel(
+        model, index, histories, ContentSample({"title": words}), song_run.config.data_schema, song_run.statistics
+    )
     tf.saved_model.save(served, str(tmp_path / "out"), signatures=served.signatures_to_save)
     shutil.rmtree(tmp_path / "encoder")
     done = run_python(

@@ -50,6 +50,11 @@ class Statistics(BaseModel):
     queries: dict[str, FeatureStatistics]
 
     @property
+    def chosen_candidate_ids(self) -> list[str]:
+        """The candidates that train has. The others' ids can teach a model nothing, so it takes them for unknown."""
+        return [id for id, count in zip(self.candidate_ids, self.candidate_counts, strict=True) if count]
+
+    @property
     def num_candidates(self) -> int:
         return len(self.candidate_ids)
 

@@ -120,7 +120,7 @@ def build_two_tower(
     candidate_encoders = {}
     if candidate_id:
         candidate_encoders["id"] = IdentifierEncoder(
-            statistics.candidate_ids, dim, dropout=identifier_dropout, name="id"
+            statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id"
         )
     if content:
         candidate_encoders |= feature_encoders(
@@ -128,7 +128,7 @@ def build_two_tower(
         )
     pooling_tower = None
     if history and history_tower and schema.queries.history is not None and loss not in IN_BATCH_LOSSES:
-        own_id = {"id": IdentifierEncoder(statistics.candidate_ids, dim, name="id")} if candidate_id else {}
+        own_id = {"id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, name="id")} if candidate_id else {}
         pooling_tower = Tower(
             candidate_encoders | own_id,
             EarlyFusion(dim=dim, direct=["id"], scale=content_scale, name="fusion"),

@@ -5,6 +5,7 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ContentSample": "content_sample",
         "ExactIndex": "exact",
         "FilterColumns": "filter_columns",
         "Filters": "filters",

@@ -66,6 +66,7 @@ class ExactIndex(tf.Module):
         self.ids = self._open("ids", tf.zeros([0], tf.string))
         self.vectors = self._open("vectors", tf.zeros([0, self.dim]))
         self.norms = self._open("norms", tf.zeros([0]))
+        self.center = tf.Variable(tf.zeros([self.dim]), trainable=False, name=f"{name}_center")
         self.popularity = self._open("popularity", tf.zeros([0]))
         self.lookup = VocabularyLookup((), name=f"{name}_ids")
         self.filters = FilterColumns(name=f"{name}_filters")
@@ -99,10 +100,12 @@ class ExactIndex(tf.Module):
             checks.append(tf.debugging.assert_equal(tf.shape(tensor)[0], size, message=message))
         lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
         filters, more = self.filters.replacements(codes, values)
+        center = tf.reduce_mean(vectors, axis=0)
         own = [
             (self.ids, ids),
             (self.vectors, vectors),
-            (self.norms, tf.norm(vectors, axis=1)),
+            (self.center, center),
+            (self.norms, tf.norm(vectors - center, axis=1)),
             (self.popularity, popularity),
         ]
         if history_vectors is not None:
@@ -127,9 +130,18 @@ class ExactIndex(tf.Module):
         """Dot products, float32 `[batch, dim]` -> `[batch, num_candidates]`."""
         return tf.matmul(queries, self.vectors, transpose_b=True)
 
-    def cosines(self, queries: tf.Tensor) -> tf.Tensor:
-        """Cosines, float32 `[batch, dim]` -> `[batch, num_candidates]`; 0 for a vector of zeros."""
-        return tf.math.divide_no_nan(self.scores(tf.math.l2_normalize(queries, axis=1)), self.norms)
+    def cosines(self, differences: tf.Tensor) -> tf.Tensor:
+        """Cosines with what distinguishes each candidate, its vector less the mean of all of them (`center`).
+
+        Args:
+            differences: float32 `[batch, dim]`, vectors less what is their mean.
+
+        Returns:
+            Float32 `[batch, num_candidates]`; 0 where there is no difference.
+        """
+        directions = tf.math.l2_normalize(differences, axis=1)
+        products = self.scores(directions) - tf.linalg.matvec(directions, self.center)[:, None]
+        return tf.math.divide_no_nan(products, self.norms)
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
@@ -138,6 +150,7 @@ class ExactIndex(tf.Module):
             "ids": self.ids,
             "vectors": self.vectors,
             "norms": self.norms,
+            "center": self.center,
             "popularity": self.popularity,
             "id_fingerprints": self.lookup.fingerprints,
             "id_rows": self.lookup.rows,

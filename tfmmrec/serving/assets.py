@@ -67,6 +67,7 @@ def sizes(served: ServedModel) -> dict[str, Any]:
         "weights": dict(served.weights),
         "index": served.index.arrays(),
         "query_histories": served.query_histories.arrays(),
+        "content_sample": served.content_sample.arrays(),
     }
     described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in groups.items()}
     total = sum(entry["bytes"] for arrays in described.values() for entry in arrays.values())

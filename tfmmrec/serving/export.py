@@ -22,7 +22,7 @@ import tensorflow as tf
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run, load_run
 from tfmmrec.serving.assets import write_assets
-from tfmmrec.serving.index import candidate_index, known_histories
+from tfmmrec.serving.index import candidate_index, content_sample, known_histories
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.paths import is_remote, writing
 from tfmmrec.serving.signatures import ServedModel
@@ -85,4 +85,5 @@ def serve_run(
         history = run.history_length or (schema.queries.history.length if schema.queries.history else 0)
         lengths = ListLengths(**({"history": history} if history else {}))
     histories = known_histories(dataset, lengths.history, run.config.options.get("seed", 0))
-    return ServedModel(run.model, index, histories, schema, run.statistics, lengths)
+    sample = content_sample(run.model, embedder.candidate_tables, len(dataset.candidates))
+    return ServedModel(run.model, index, histories, sample, schema, run.statistics, lengths)

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow as tf
 
-from tfmmrec.data.batches import full_histories
+from tfmmrec.data.batches import Tables, full_histories, gather
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
 from tfmmrec.schema import Feature
+from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filter_columns import MAX_FEATURES
 from tfmmrec.search.query_histories import QueryHistories
@@ -84,6 +86,26 @@ def _codes(column: pa.Array, feature: Feature) -> tuple[np.ndarray, list[str]]:
 
 def _is_list(column: pa.Array) -> bool:
     return pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+
+
+def content_sample(model, tables: Tables, num_candidates: int, size: int = 128, seed: int = 0) -> ContentSample:
+    """Candidates of which as much as possible is there, of four times as many drawn at random; their ids left out.
+
+    Args:
+        model: has a `candidate_tower`.
+        tables: all candidates' preprocessed features.
+        num_candidates: how many there are.
+        size: how many are taken.
+        seed: of the draw.
+    """
+    drawn = np.random.default_rng(seed).permutation(num_candidates)[: 4 * size]
+    embedded = model.candidate_tower.encode(tf.nest.map_structure(tf.constant, gather(tables, drawn)), training=False)
+    content = [part["present"].numpy() for name, part in embedded.items() if name != "id"]
+    order = np.argsort(-np.sum([np.zeros(drawn.size, int), *content], axis=0), kind="stable")[:size]
+    parts = {name: {key: tensor.numpy()[order] for key, tensor in part.items()} for name, part in embedded.items()}
+    if "id" in parts:
+        parts["id"] = {key: np.zeros_like(value) for key, value in parts["id"].items()}
+    return ContentSample(parts)
 
 
 def known_histories(dataset: Dataset, length: int, seed: int = 0) -> QueryHistories:

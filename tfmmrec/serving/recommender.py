@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters, best_candidates
 from tfmmrec.search.query_histories import QueryHistories
@@ -42,12 +44,12 @@ class EmbeddedCandidates(NamedTuple):
     Attributes:
         vectors: float32 `[batch, dim]`.
         history_vectors: float32 `[batch, history_dim]`, what histories pool; None where that is `vectors`.
-        has_content: bool `[batch]`, whether any modality but the id is present.
+        present: modality -> bool `[batch]`.
     """
 
     vectors: tf.Tensor
     history_vectors: tf.Tensor | None
-    has_content: tf.Tensor
+    present: dict[str, tf.Tensor]
 
 
 class Recommender:
@@ -58,12 +60,14 @@ class Recommender:
         index: of its candidates' vectors. Histories are gathered from it, so that refreshed candidates count.
         histories: of known queries: what one has chosen is used when a request has its id and no history, and is never
             recommended to it.
+        sample: of candidates' content, so that what is sent to `search` is compared by what distinguishes it.
     """
 
-    def __init__(self, model, index: ExactIndex, histories: QueryHistories):
+    def __init__(self, model, index: ExactIndex, histories: QueryHistories, sample: ContentSample):
         self.model = model
         self.index = index
         self.histories = histories
+        self.sample = sample
         # functions of their own in the graph: several signatures share them
         self._queries = tf.function(self._embed_queries, autograph=False)
         self._candidates = tf.function(self._embed_candidates, autograph=False)
@@ -98,14 +102,13 @@ class Recommender:
         numeric = tower.preprocess({name: inputs[f"candidate_{name}"] for name in tower.encoders})
         embedded = tower.encode(numeric, training=False)
         vectors = tf.cast(self.model.embed_candidates(embedded, training=False), tf.float32)
-        present = [part["present"] for name, part in embedded.items() if name != "id"]
-        has_content = tf.reduce_any(tf.stack([tf.fill(tf.shape(vectors)[:1], False), *present], axis=1), axis=1)
+        present = {name: part["present"] for name, part in embedded.items()}
         history_vectors = None
         if self.index.history_vectors is not None:
             # the content is encoded once for both; the id has another embedding here
             own = embedded | ({"id": numeric["id"]} if "id" in numeric else {})
             history_vectors = tf.cast(self.model.embed_history(own, training=False), tf.float32)
-        return EmbeddedCandidates(vectors, history_vectors, has_content)
+        return EmbeddedCandidates(vectors, history_vectors, present)
 
     def recommend(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The best candidates for queries, without their history; the most popular for those it knows nothing of."""
@@ -128,21 +131,24 @@ class Recommender:
         """The nearest candidates by cosine of content that nobody has seen; none where there is no content."""
         batch = tf.shape(inputs["k"])
         made = self.candidates(dict(inputs) | {"candidate_id": tf.fill(batch, "")})
-        return self._nearest(made.vectors, made.has_content, inputs, tf.fill([batch[0], 1], -1))
+        present = [tf.fill(batch, False), *(part for name, part in made.present.items() if name != "id")]
+        has_content = tf.reduce_any(tf.stack(present, axis=1), axis=1)
+        mean = self.sample.means(partial(self.model.embed_candidates, training=False), made.present)
+        return self._nearest(made.vectors - mean, has_content, inputs, tf.fill([batch[0], 1], -1))
 
     def similar(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The nearest candidates by cosine of candidates in the index, itself left out; none for an unknown id."""
         rows = self.index.rows_of(inputs["candidate_id"])
         vectors = tf.gather(self.index.vectors, tf.maximum(rows, 0))
-        return self._nearest(vectors, rows >= 0, inputs, rows[:, None])
+        return self._nearest(vectors - self.index.center, rows >= 0, inputs, rows[:, None])
 
     def score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The score of each row's query and candidate."""
         products = self.queries(inputs).vectors * self.candidates(inputs).vectors
         return {"scores": tf.reduce_sum(products, axis=1)}
 
-    def _nearest(self, vectors, known, inputs, excluded_rows):
-        scores = tf.where(known[:, None], self.index.cosines(vectors), -float("inf"))
+    def _nearest(self, differences, known, inputs, excluded_rows):
+        scores = tf.where(known[:, None], self.index.cosines(differences), -float("inf"))
         return self._found(scores, inputs, excluded_rows)
 
     def _found(self, scores, inputs, excluded_rows) -> dict[str, tf.Tensor]:

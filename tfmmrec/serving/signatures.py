@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.schema import Schema
+from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.query_histories import QueryHistories
 from tfmmrec.serving import inputs as names
@@ -43,6 +44,7 @@ class ServedModel(tf.Module):
         model: a retrieval model, built.
         index: of its candidates.
         histories: of known queries.
+        sample: of the candidates' content.
         schema: what the inputs mean.
         statistics: what the model was built from.
         lengths: of the list inputs.
@@ -53,6 +55,7 @@ class ServedModel(tf.Module):
         model,
         index: ExactIndex,
         histories: QueryHistories,
+        sample: ContentSample,
         schema: Schema,
         statistics: Statistics,
         lengths: ListLengths | None = None,
@@ -60,7 +63,8 @@ class ServedModel(tf.Module):
         super().__init__(name="served_model")
         self.index = index
         self.query_histories = histories
-        recommender = Recommender(model, index, histories)
+        self.content_sample = sample
+        recommender = Recommender(model, index, histories, sample)
         described = _signatures(recommender, schema, statistics, lengths or ListLengths())
         self._described = _Untracked(described)
         for name, (inputs, required, body) in described.items():
