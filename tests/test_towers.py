@@ -195,3 +195,9 @@ def test_features_that_are_missing_are_named():
     inputs = tower.preprocess({"id": tf.constant(["a"]), "price": tf.constant([1.0])})
     with pytest.raises(UsageError, match=r"expects the features .* these are missing: \['photo', 'title'\]"):
         tower(inputs)
+
+
+def test_raw_tensors_are_refused():
+    tower = Tower({"id": IdentifierEncoder(["a"], 3, name="id")}, EarlyFusion(3), name="query_tower")
+    with pytest.raises(UsageError, match=r"but id is raw: pass query_tower.preprocess\(...\) of them"):
+        tower({"id": tf.constant(["a"])})

@@ -87,6 +87,12 @@ class Tower(tf.keras.layers.Layer):
         missing = sorted(set(self.encoders) - set(inputs))
         if missing:
             raise UsageError(f"{self.name} expects the features {sorted(self.encoders)}, these are missing: {missing}")
+        raw = sorted(name for name in self.encoders if not isinstance(inputs[name], Mapping))
+        if raw:
+            raise UsageError(
+                f"{self.name} takes of each feature what its encoder's preprocess gives, but {', '.join(raw)} "
+                f"{'is' if len(raw) == 1 else 'are'} raw: pass {self.name}.preprocess(...) of them"
+            )
         embedded = {
             name: dict(inputs[name]) if "vector" in inputs[name] else encoder(inputs[name], training=training)
             for name, encoder in sorted(self.encoders.items())
