@@ -18,7 +18,7 @@ from tests.architecture.sources import (
 FLOORS = (
     ("_lazy", "types"),
     ("schema",),
-    ("randomness",),
+    ("masked_attention", "randomness"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
     ("towers",),

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfmmrec.fusion.masked_attention import AttentionPooling, MultiHeadAttention
 from tfmmrec.fusion.tokens import Tokens
+from tfmmrec.masked_attention import AttentionPooling, MultiHeadAttention
 from tfmmrec.types import Embedded, UsageError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmmrec.fusion.masked_attention import AttentionPooling, MultiHeadAttention, masked_softmax
+from tfmmrec.masked_attention import AttentionPooling, MultiHeadAttention, masked_softmax
 from tfmmrec.types import UsageError
 
 MASK = np.array([[True, False, True], [False, False, True], [False, False, False]])
