@@ -100,10 +100,31 @@ def test_a_split_or_cut_offs_that_do_not_exist_are_refused_before_anything_is_em
         evaluate_run(run, ks=(0,))
 
 
-def test_other_data_are_noted(run, tmp_path):
+def test_another_cold_part_is_refused_and_what_differs_is_said(run, catalogue, tmp_path, monkeypatch):
+    """Candidates that were in training would be measured as if nobody had seen them."""
+    monkeypatch.setattr(Run, "embedder", lambda *_: pytest.fail("vectors were made in vain"))
+    other = tmp_path / "other"
+    shutil.copytree(catalogue, other)
+    path = other / "dataset.yaml"
+    path.write_text(path.read_text().replace("candidate: garment_id}", "candidate: garment_id, cold_candidates: 0.5}"))
+    before = sorted(file.name for file in run.path.iterdir())
+    with pytest.raises(DataError) as refused:
+        evaluate_run(run, dataset=load_dataset(other))
+    message = str(refused.value)
+    assert message.startswith(f"{other}: is not what {run.path} was trained on: ")
+    assert ": interactions.cold_candidates is 0.5, was 0.0. What the model learned from" in message
+    assert "train a run on these, or measure them anyway with --other-data (other_data=True)" in message
+    assert sorted(file.name for file in run.path.iterdir()) == before
+
+
+def test_other_tables_are_refused_or_measured_with_a_note(run, tmp_path):
     other = write_fashion(tmp_path / "other", seed=1, num_candidates=120, num_queries=60, num_interactions=600)
     shutil.copytree(run.path, tmp_path / "run")
-    found = evaluate_run(tmp_path / "run", dataset=load_dataset(other), baselines=False, report=False)
+    dataset = load_dataset(other)
+    was, found = run.config.dataset_fingerprint[:12], dataset.fingerprint[:12]
+    with pytest.raises(DataError, match=rf"its tables differ \(fingerprint {found}, was {was}\)"):
+        evaluate_run(tmp_path / "run", dataset=dataset, baselines=False, report=False)
+    found = evaluate_run(tmp_path / "run", dataset=dataset, baselines=False, report=False, other_data=True)
     assert found.metrics["notes"] == ["the dataset is not the one the run was trained on, or has changed since"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -47,6 +48,19 @@ def test_json_holds_metrics_and_files(run, data, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert "ndcg@3" in answer["warm"] and "ease" in answer["baselines"] and "share_of_oracle" in answer
     assert answer["files"]["report"] == str(run / "report.html")
+
+
+def test_another_split_is_refused_unless_asked_for(run, data, tmp_path, capsys):
+    shutil.copytree(data, tmp_path / "changed")
+    path = tmp_path / "changed" / "dataset.yaml"
+    path.write_text(path.read_text().replace("candidate: garment_id}", "candidate: garment_id, cold_candidates: 0.5}"))
+    arguments = ["evaluate", str(run), "--dataset", str(tmp_path / "changed"), "--k", "5"]
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "interactions.cold_candidates is 0.5" in shown.err and "--other-data" in shown.err
+    assert main([*arguments, "--other-data", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert "the dataset is not the one the run was trained on, or has changed since" in notes
 
 
 def test_bad_usage(run, data, tmp_path, capsys):

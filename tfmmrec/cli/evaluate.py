@@ -21,6 +21,9 @@ def evaluate(
             help="The dataset's folder, if it is not where it was when the run was trained.", show_default=False
         ),
     ] = None,
+    other_data: Annotated[
+        bool, typer.Option("--other-data", help="Measure data too that the run was not trained on, with a note.")
+    ] = False,
     json: Json = False,
 ) -> dict[str, Any]:
     """Rank the whole catalogue for every query of a split, beside simple baselines.
@@ -35,7 +38,7 @@ def evaluate(
     ks = _cutoffs(k)
     loaded = load_run(run)
     data = loaded.load_dataset(dataset)
-    metrics = evaluate_run(loaded, split, ks, data, progress=StageBar()).metrics
+    metrics = evaluate_run(loaded, split, ks, data, progress=StageBar(), other_data=other_data).metrics
     files = run_files(run, split)
     _show(metrics, loaded.config.model, files)
     return metrics | {"files": files}
