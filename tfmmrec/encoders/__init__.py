@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "NumberEncoder": "number",
         "PrecomputedEncoder": "precomputed",
         "SavedModelEncoder": "saved_model",
+        "SequenceHistoryEncoder": "sequence_history",
         "TextEncoder": "text",
         "VocabularyLookup": "vocabulary",
     },
