@@ -28,6 +28,7 @@ from tfmmrec.encoders import (
 )
 from tfmmrec.fusion import (
     AttentionFusion,
+    BlockFusion,
     CrossAttentionFusion,
     EarlyFusion,
     GatedFusion,
@@ -35,6 +36,8 @@ from tfmmrec.fusion import (
     LateFusion,
     LateQueryHead,
     LowRankFusion,
+    OneHead,
+    SumFusion,
     TensorFusion,
 )
 
@@ -251,8 +254,19 @@ class SequencePart(FusionPart):
         return embedded_with_sequences(**options)
 
 
+class OneSizePart(FusionPart):
+    """A fusion of modalities that have one size already."""
+
+    def inputs(self, **options) -> Any:
+        most = max(MODALITIES.values())
+        parts = embedded(**options)
+        for part in parts.values():
+            part["vector"] = tf.pad(part["vector"], [(0, 0), (0, most - part["vector"].shape[1])], constant_values=0.5)
+        return parts
+
+
 class HeadPart(FusionPart):
-    """The query's side of late fusion takes one fused vector; nothing is missing in it."""
+    """The query's side takes one fused vector; nothing is missing in it."""
 
     def inputs(self, **options) -> Any:
         return tf.concat([part["vector"] for part in embedded(patterns=np.ones((8, 3), bool)).values()], axis=1)
@@ -275,6 +289,10 @@ FUSIONS: list[FusionPart] = [
     FusionPart("cross attention over short content", lambda: CrossAttentionFusion(4, 1, direct=["words"], scale=0.1)),
     SequencePart("cross attention of sequences", lambda: CrossAttentionFusion(4, 2)),
     SequencePart("cross attention of all tokens", lambda: CrossAttentionFusion(6, 3, hierarchical=False, scale=1.0)),
+    FusionPart("block", lambda: BlockFusion(5, direct=["words"])),
+    FusionPart("block of short content", lambda: BlockFusion(4, scale=0.1)),
+    OneSizePart("sum", lambda: SumFusion()),
+    HeadPart("one head", lambda: OneHead()),
     HeadPart("late query head", lambda: LateQueryHead(3, 4), full_precision=True),
 ]
 FUSIONS_OF_MODALITIES = [part for part in FUSIONS if not isinstance(part, HeadPart)]

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AttentionFusion": "attention",
+        "BlockFusion": "block",
         "CrossAttentionFusion": "cross_attention",
         "EarlyFusion": "early",
         "GatedFusion": "gated",
@@ -13,6 +14,8 @@ __getattr__, __dir__, __all__ = attach(
         "LateFusion": "late",
         "LateQueryHead": "late_query_head",
         "LowRankFusion": "low_rank",
+        "OneHead": "one_head",
+        "SumFusion": "sum",
         "TensorFusion": "tensor",
     },
 )
