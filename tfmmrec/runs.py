@@ -3,6 +3,7 @@
 RUN/
   config.json             everything needed to repeat it
   statistics.json         vocabularies and sizes the model is built from
+  .lock                   held by the process that trains
   state.json              which phase a training is in, for --resume
   encoders/               vectors of cached encoders, and their weights
   checkpoints/{select,refit}/   where a killed training goes on

@@ -24,10 +24,11 @@ from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress
 from tfmmrec.preparation import prepare
+from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import Run, RunConfig, build_model, load_run, read_config, read_state, write_config, write_text
 from tfmmrec.strategies import make_strategy
 from tfmmrec.training_options import TrainingOptions
-from tfmmrec.types import DataError, UsageError
+from tfmmrec.types import DataError
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
 __all__ = ["TrainingOptions", "train"]
@@ -61,26 +62,29 @@ def train(
         The finished run.
 
     Raises:
-        UsageError: unknown model or hyperparameter; the folder holds a run already; no such `monitor`.
+        UsageError: unknown model or hyperparameter; no such `monitor`; the folder holds a run already, or is being
+            trained in by another process.
         FloatingPointError: the loss or the validation metric is no longer finite.
         DataError: nothing to train on; on resume, the dataset is another one.
     """
     run = Path(run)
-    if resume and (run / "config.json").exists():  # else it was stopped before it had begun
-        config = read_config(run)
-        if config.finished:
-            return load_run(run)
-        if config.dataset_fingerprint != dataset.fingerprint:
-            raise DataError(f"{run}: was begun on other data than {dataset.root}; resume with the dataset it names")
-    else:
-        resume = False
-        config = _new_config(dataset, run, model, hyperparameters, options, dataset_config)
-    return _Training(dataset, run, config, callbacks, progress, resume).execute()
+    with RunLock(run) as lock:
+        if (run / "config.json").exists():
+            lock.take()
+        if resume and (run / "config.json").exists():  # else it was stopped before it had begun
+            config = read_config(run)
+            if config.finished:
+                return load_run(run)
+            if config.dataset_fingerprint != dataset.fingerprint:
+                raise DataError(f"{run}: was begun on other data than {dataset.root}; resume with the dataset it names")
+        else:
+            resume = False
+            lock.check_new()
+            config = _new_config(dataset, model, hyperparameters, options, dataset_config)
+        return _Training(dataset, run, config, callbacks, progress, resume, lock).execute()
 
 
-def _new_config(dataset, run, model, hyperparameters, options, dataset_config) -> RunConfig:
-    if (run / "config.json").exists():
-        raise UsageError(f"{run}: holds a run already; choose another folder, or go on with --resume")
+def _new_config(dataset, model, hyperparameters, options, dataset_config) -> RunConfig:
     check_hyperparameters(model, hyperparameters or {})
     return RunConfig(
         run_id=uuid.uuid4().hex,
@@ -98,7 +102,7 @@ def _new_config(dataset, run, model, hyperparameters, options, dataset_config) -
 class _Training:
     """One training from its config to its final weights."""
 
-    def __init__(self, dataset, run, config, callbacks, progress, resume):
+    def __init__(self, dataset, run, config, callbacks, progress, resume, lock):
         self.dataset: Dataset = dataset
         self.run: Path = run
         self.config: RunConfig = config
@@ -106,6 +110,7 @@ class _Training:
         self.callbacks = list(callbacks)
         self.progress = progress
         self.resume = resume
+        self.lock: RunLock = lock
 
     def execute(self) -> Run:
         options = self.options
@@ -124,7 +129,8 @@ class _Training:
         if not self.resume:
             self.statistics = compute_statistics(self.dataset)
             self._build()  # refuses wrong hyperparameters before anything is written
-            self.run.mkdir(parents=True, exist_ok=True)
+            self.lock.take()
+            self.lock.check_new()  # somebody may have begun one meanwhile
             self.statistics.save(self.run / "statistics.json")
             write_config(self.run, self.config)
         else:

@@ -25,7 +25,7 @@ FLOORS = (
     ("models",),
     ("zoo", "search"),
     ("evaluation", "baselines", "embedding"),
-    ("baseline_evaluation", "collaborative", "latent_semantics", "runs", "strategies", "training_options"),
+    ("baseline_evaluation", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
     ("callbacks", "preparation", "pretrained"),
     ("training",),
     ("serving", "report"),
