@@ -94,6 +94,72 @@ def test_a_time_is_known_by_its_type_whatever_it_is_called(tmp_path):
     assert (log.timestamp, log.split.method) == ("bought_at", "time")
 
 
+DATES = [f"2026-01-{1 + n // 24:02d} {n % 24:02d}:00:00" for n in range(300)]
+SECONDS = 1_700_000_000 + np.arange(300)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("bought_at", DATES),
+        ("created_on", [date[:10] for date in DATES]),
+        ("boughtAt", SECONDS),
+        ("Ordered On", SECONDS * 1000),
+        ("seen_at", SECONDS + 0.5),
+        ("when", SECONDS),
+        ("last_updated", SECONDS),
+        ("epoch", np.arange(300)),
+        ("order_date", DATES),
+        ("unixtime", SECONDS),
+        ("eventTs", SECONDS),
+    ],
+)
+def test_a_time_is_known_by_its_name_and_what_it_holds(name, values, tmp_path):
+    shop(tmp_path, **{name: values}).to_csv(tmp_path / "orders.csv", index=False)
+    log = proposed(tmp_path).interactions
+    assert (log.timestamp, log.split.method) == (name, "time")
+    assert (log.query, log.candidate) == ("customer_id", "product_id")
+    (tmp_path / "dataset.yaml").write_text(propose_schema(tmp_path))
+    assert load_dataset(tmp_path).train.num_rows > 200
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("format", SECONDS),
+        ("what", SECONDS),
+        ("salon", SECONDS),
+        ("switched_on", np.arange(300) % 2),
+        ("looked_at", ["front", "back", "side"] * 100),
+        ("mandate", SECONDS),
+    ],
+)
+def test_what_only_sounds_like_a_time_is_none(name, values, tmp_path):
+    shop(tmp_path, **{name: values}).to_csv(tmp_path / "orders.csv", index=False)
+    log = proposed(tmp_path).interactions
+    assert (log.timestamp, log.split.method) == (None, "ratio")
+
+
+def test_an_id_of_candidates_is_no_time(tmp_path):
+    shop(tmp_path).rename(columns={"product_id": "candidate_id"}).to_csv(tmp_path / "orders.csv", index=False)
+    products = pd.read_csv(tmp_path / "products.csv").rename(columns={"product_id": "candidate_id"})
+    products.to_csv(tmp_path / "products.csv", index=False)
+    log = proposed(tmp_path).interactions
+    assert (log.query, log.candidate, log.timestamp) == ("customer_id", "candidate_id", None)
+
+
+def test_cold_candidates_are_offered_and_what_is_offered_works(tmp_path):
+    shop(tmp_path).to_csv(tmp_path / "orders.csv", index=False)
+    text = propose_schema(tmp_path)
+    offered = (
+        "\n  # cold_candidates: 0.1   # hold a tenth of the candidates out of training, to measure how new ones fare\n"
+    )
+    assert text.count(offered) == 1
+    (tmp_path / "dataset.yaml").write_text(text.replace("  # cold_candidates", "  cold_candidates"))
+    dataset = load_dataset(tmp_path)
+    assert dataset.cold_candidates.sum() == 4 == 0.1 * len(dataset.candidates)
+
+
 def test_the_embedded_catalogue_is_found_as_it_is_described(tmp_path):
     folder = write_fashion(tmp_path / "fashion", num_candidates=200, num_queries=300, num_interactions=4500)
     described = load_dataset(folder).schema

@@ -23,8 +23,14 @@ _THING = re.compile(
     r"asin|sku|news|photo|podcast|course|hotel|restaurant|catalog",
     re.IGNORECASE,
 )
-_TIME = re.compile(r"time|date|(^|_)ts$", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_TIME = re.compile(r".*time(stamp)?s?|.*(?<!up)(?<!candi)(?<!man)date(time)?|ts|epoch", re.IGNORECASE)
+_WHEN = {"at", "on", "when", "created", "updated"}  # bought_at, last_updated: a time if the values look like one
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?")
+_EPOCH_SECONDS = 1e8  # 1973; less is no moment in seconds, and up to 1000 times the largest are milliseconds
+_LAST_MILLISECONDS = 1e13  # 2286
 _RATING = re.compile(r"rating|stars|score", re.IGNORECASE)
+_COLD = "  # cold_candidates: 0.1   # hold a tenth of the candidates out of training, to measure how new ones fare"
 _TITLE = re.compile(r"title|name|label|headline", re.IGNORECASE)
 _PARTS = {
     "train": {"train", "training"},
@@ -117,7 +123,20 @@ def _is_feature(column: ColumnProfile) -> bool:
 
 def _is_time(column: ColumnProfile) -> bool:
     """By its type, whatever it is called, or by its name: a file of texts and numbers has no type for times."""
-    return pa.types.is_temporal(column.type) or bool(_TIME.search(column.name))
+    words = _WORD.findall(column.name)
+    if pa.types.is_temporal(column.type) or any(_TIME.fullmatch(word) for word in words):
+        return True
+    return bool(words) and words[-1].lower() in _WHEN and all(map(_is_moment, column.values)) and bool(column.values)
+
+
+def _is_moment(value: str) -> bool:
+    """Whether it reads as a date, or as seconds or milliseconds since 1970."""
+    if _DATE.fullmatch(value.strip()):
+        return True
+    try:
+        return _EPOCH_SECONDS <= float(value) < _LAST_MILLISECONDS
+    except ValueError:
+        return False
 
 
 def _target(column: ColumnProfile, table: TableProfile, tables: list[TableProfile]) -> TableProfile | None:
@@ -159,7 +178,7 @@ def _interactions(log: _Log, parts: dict[str, _Log] | None) -> list[str]:
     keys |= {"query": log.query, "candidate": log.candidate}
     if time:
         keys["timestamp"] = time
-    lines = ["interactions:", *(f"  {key}: {_flow(value)}" for key, value in keys.items())]
+    lines = ["interactions:", *(f"  {key}: {_flow(value)}" for key, value in keys.items()), _COLD]
     rating = next((name for name in log.table.columns if _RATING.search(name)), None)
     if rating:
         lines += [
