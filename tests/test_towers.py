@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import picture
+from tests.conformance.encoders import picture
 from tfmmrec.encoders import HistoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
 from tfmmrec.fusion import CrossAttentionFusion, EarlyFusion, HybridFusion, LateFusion, LateQueryHead
 from tfmmrec.towers import Tower

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import picture
+from tests.conformance.encoders import picture
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.data.statistics import Statistics, compute_statistics

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, FUSIONS, arrays, by_name
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS, arrays, by_name
 
 
 def rebuilt(part):

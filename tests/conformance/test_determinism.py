@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, FUSIONS, arrays, by_name
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS, arrays, by_name
 
 
 def check(part, inputs):

@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, FUSIONS, by_name
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS, by_name
 
 
 def gradients(part, call):

@@ -4,7 +4,8 @@ import tensorflow as tf
 
 import tfmmrec.encoders
 import tfmmrec.fusion
-from tests.conformance.parts import ENCODERS, FUSIONS
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS
 from tfmmrec.encoders import Encoder
 
 

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import (
-    ENCODERS,
-    FUSIONS_OF_MODALITIES,
-    MODALITIES,
-    PATTERNS,
-    arrays,
-    by_name,
-)
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS_OF_MODALITIES, MODALITIES, PATTERNS, arrays, by_name
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, FUSIONS, by_name
+from tests.conformance.encoders import ENCODERS
+from tests.conformance.parts import FUSIONS, by_name
 
 TOLERANCE = {"mixed_float16": 2e-2, "mixed_bfloat16": 1e-1}  # of values around 1: 11 and 8 bits, over a few sums
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, HistoryPart, by_name
+from tests.conformance.encoders import ENCODERS, HistoryPart
+from tests.conformance.parts import by_name
 
 WITH_RAW = [part for part in ENCODERS if not isinstance(part, HistoryPart)]
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}

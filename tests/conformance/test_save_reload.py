@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.parts import ENCODERS, FUSIONS, HistoryPart, arrays, by_name
+from tests.conformance.encoders import ENCODERS, HistoryPart
+from tests.conformance.parts import FUSIONS, arrays, by_name
 
 
 def disturbed(part):
