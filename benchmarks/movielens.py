@@ -14,28 +14,18 @@ for validation; of `cold` also which movies are.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import quality
 import yaml
-from measuring import machine, parser, publish, spread
 
-from tfmmrec.baseline_evaluation import evaluate_baselines
-from tfmmrec.baselines import random_scorer
-from tfmmrec.data.dataset import Dataset, load_dataset
-from tfmmrec.evaluation import evaluate
-from tfmmrec.run_evaluation import evaluate_run
-from tfmmrec.training import train
+from tfmmrec.data.dataset import Dataset
 
-K = 20
 CONFIG = """
 interactions: {train: train.parquet, test: test.parquet, query: user_id, candidate: movie_id}
 candidates:
@@ -56,80 +46,33 @@ queries:
 """
 
 
+TITLES = {"warm": "All movies", "cold": "Movies held out of training, among themselves"}
+
+
 def main() -> None:
     """Runs the benchmark and prints what it found."""
-    options = parser(__doc__.splitlines()[0])
-    options.add_argument("folder", type=Path, help="the data set's folder")
-    options.add_argument("--seeds", type=int, default=3, help="how many, from --seed on")
-    options.add_argument("--models", default="two_tower", help="names of the zoo, separated by commas")
+    options = quality.arguments(__doc__.splitlines()[0], models="two_tower")
     options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
-    options.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here as Markdown")
     arguments = options.parse_args()
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    found = {
-        part: _measure(arguments.folder, part, arguments.models.split(","), seeds)
-        for part in arguments.parts.split(",")
-    }
-    tables = "\n".join(_table(part, rows) for part, rows in found.items())
-    print(tables, file=sys.stderr)
-    if arguments.markdown:
-        arguments.markdown.write_text(tables, encoding="utf-8")
-    publish({"k": K, "seeds": list(seeds), "parts": found, "machine": machine()}, arguments.json)
-
-
-def _measure(folder: Path, part: str, models: list[str], seeds: range) -> dict:
-    """Row -> metric -> its spread over the seeds."""
-    values: dict[str, list[dict[str, float]]] = {}
-    for seed in seeds:
-        dataset = _dataset(folder, cold=part == "cold", seed=seed)
-        for name, metrics in _baselines(dataset, part, seed).items():
-            values.setdefault(name, []).append(metrics)
-        for model in models:
-            values.setdefault(model, []).append(_trained(dataset, part, model, seed))
-            print(f"{part}, seed {seed}: {model} {json.dumps(values[model][-1])}", file=sys.stderr)
-    return {
-        name: {metric: spread([entry[metric] for entry in entries]) for metric in entries[0]}
-        for name, entries in values.items()
-    }
+    found = {}
+    for part in arguments.parts.split(","):
+        rows = quality.measure(
+            lambda seed, part=part: _dataset(arguments.folder, part == "cold", seed),
+            arguments.models,
+            seeds,
+            slice_name="all" if part == "warm" else "cold",
+            baselines={"genre profile": genre_profile},
+        )
+        found[TITLES[part]] = rows
+    quality.report(found, seeds, arguments)
 
 
 def _dataset(folder: Path, cold: bool, seed: int) -> Dataset:
     config = yaml.safe_load(CONFIG)
     if cold:
         config["interactions"] |= {"cold_candidates": 0.2, "seed": seed}
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary) / "dataset.yaml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        return load_dataset(folder, file)
-
-
-def _baselines(dataset: Dataset, part: str, seed: int) -> dict[str, dict[str, float]]:
-    found, notes = evaluate_baselines(dataset, ks=(K,), seed=seed)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    rows = {name: _chosen(metrics, part) for name, metrics in found.items()}
-    own: dict[str, Callable] = {"random": random_scorer(dataset, seed), "genre profile": genre_profile(dataset)}
-    for name, scorer in own.items():
-        rows[name] = _chosen(evaluate(scorer, dataset, ks=(K,), num_recommendations=0).metrics, part)
-    return rows
-
-
-def _trained(dataset: Dataset, part: str, model: str, seed: int) -> dict[str, float]:
-    from tfmmrec.training_options import TrainingOptions
-    from tfmmrec.zoo import ZOO
-
-    with tempfile.TemporaryDirectory() as temporary:
-        start = time.perf_counter()
-        options = TrainingOptions(**(ZOO[model].training | {"seed": seed}))
-        run = train(dataset, Path(temporary) / "run", model, options=options)
-        minutes = (time.perf_counter() - start) / 60
-        metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
-        return _chosen(metrics, part) | {"minutes": round(minutes, 1), "epochs": run.config.num_epochs}
-
-
-def _chosen(metrics: dict, part: str) -> dict[str, float]:
-    found = metrics["all" if part == "warm" else "cold"]
-    return {name: round(found[name], 4) for name in (f"recall@{K}", f"ndcg@{K}")}
+    return quality.dataset_of(folder, config)
 
 
 def genre_profile(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
@@ -144,21 +87,6 @@ def genre_profile(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
         return np.stack(profiles) @ hot.T
 
     return score
-
-
-def _table(part: str, rows: dict) -> str:
-    titles = {"warm": "All movies", "cold": "Movies held out of training, among themselves"}
-    lines = [f"{titles[part]}:\n", f"| | Recall@{K} | NDCG@{K} | minutes |", "|---|---|---|---|"]
-    for name, metrics in sorted(rows.items(), key=lambda row: row[1][f"ndcg@{K}"]["median"]):
-        cells = [_cell(metrics[metric]) for metric in (f"recall@{K}", f"ndcg@{K}")]
-        minutes = f"{metrics['minutes']['median']:.1f}" if "minutes" in metrics else ""
-        lines.append(f"| {name.replace('_', ' ')} | {cells[0]} | {cells[1]} | {minutes} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(values: dict[str, float]) -> str:
-    middle, low, high = (f"{values[name]:.3f}".lstrip("0") for name in ("median", "low", "high"))
-    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""What the benchmarks of quality have in common: models of the zoo and baselines, seed by seed, in one table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import yaml
+from measuring import machine, parser, publish, spread
+
+from tfmmrec.baseline_evaluation import evaluate_baselines
+from tfmmrec.baselines import random_scorer
+from tfmmrec.data.dataset import Dataset, load_dataset
+from tfmmrec.evaluation import Scorer, evaluate
+from tfmmrec.run_evaluation import evaluate_run
+from tfmmrec.training import train
+
+K = 20
+METRICS = (f"recall@{K}", f"ndcg@{K}")
+
+
+def arguments(description: str, models: str) -> argparse.ArgumentParser:
+    """The arguments of a benchmark of quality; `models` are those that it trains unless told otherwise."""
+    options = parser(description)
+    options.add_argument("folder", type=Path, help="the data set's folder")
+    options.add_argument("--seeds", type=int, default=3, help="how many, from --seed on")
+    options.add_argument(
+        "--models", default=models, help="names of the zoo, separated by commas; `name:key=value` sets"
+    )
+    options.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here as Markdown")
+    options.add_argument("--csv", type=Path, metavar="FILE", help="write the rows here as CSV")
+    options.add_argument("--plot", type=Path, metavar="FILE", help="draw the rows here as a picture (.png or .svg)")
+    return options
+
+
+def dataset_of(folder: Path, config: Mapping) -> Dataset:
+    """The dataset of a folder that may not be written to, by a description that is not in it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "dataset.yaml"
+        file.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+        return load_dataset(folder, file)
+
+
+def measure(
+    dataset: Callable[[int], Dataset],
+    models: str,
+    seeds: range,
+    slice_name: str = "all",
+    baselines: Mapping[str, Callable[[Dataset], Scorer]] | None = None,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Row -> metric -> its spread over the seeds.
+
+    Every model is trained with the defaults of `tfmmrec train`; "minutes" are of its training, "parameters" are the
+    numbers it learns.
+
+    Args:
+        dataset: seed -> the dataset.
+        models: names of the zoo, separated by commas, each with settings behind it or not: `two_tower:fusion=gated`.
+        seeds: of weights, batches and what is held out.
+        slice_name: of the evaluation.
+        baselines: name -> dataset -> scorer, beside random and those that every evaluation has.
+    """
+    values: dict[str, list[dict[str, float]]] = {}
+    for seed in seeds:
+        data = dataset(seed)
+        for name, metrics in _baselines(data, slice_name, seed, baselines or {}).items():
+            values.setdefault(name, []).append(metrics)
+        for model in models.split(","):
+            values.setdefault(model, []).append(_trained(data, slice_name, model, seed))
+            print(f"{slice_name}, seed {seed}: {model} {json.dumps(values[model][-1])}", file=sys.stderr, flush=True)
+    return {
+        name: {metric: spread([entry[metric] for entry in entries]) for metric in entries[0]}
+        for name, entries in values.items()
+    }
+
+
+def _baselines(dataset: Dataset, slice_name: str, seed: int, more: Mapping) -> dict[str, dict[str, float]]:
+    found, notes = evaluate_baselines(dataset, ks=(K,), seed=seed)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    rows = {name: _chosen(metrics[slice_name]) for name, metrics in found.items() if slice_name in metrics}
+    scorers = {"random": random_scorer(dataset, seed)} | {name: make(dataset) for name, make in more.items()}
+    for name, scorer in scorers.items():
+        rows[name] = _chosen(evaluate(scorer, dataset, ks=(K,), num_recommendations=0).metrics[slice_name])
+    return rows
+
+
+def _trained(dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[str, float]:
+    from tfmmrec.training_options import TrainingOptions
+    from tfmmrec.zoo import ZOO
+
+    name, *given = model.split(":")
+    settings = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in given)}
+    with tempfile.TemporaryDirectory() as temporary:
+        start = time.perf_counter()
+        own = {key: settings.pop(key) for key in list(settings) if key in TrainingOptions.model_fields}
+        options = TrainingOptions(**(ZOO[name].training | own | {"seed": seed}))
+        run = train(dataset, Path(temporary) / "run", name, settings, options)
+        minutes = (time.perf_counter() - start) / 60
+        metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
+        parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
+        more = {"minutes": round(minutes, 1), "epochs": run.config.num_epochs, "parameters": parameters}
+        return _chosen(metrics[slice_name]) | more
+
+
+def _chosen(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(metrics[name], 4) for name in METRICS}
+
+
+def report(
+    found: Mapping[str, Mapping],
+    seeds: range,
+    options: argparse.Namespace,
+    published: Mapping[str, tuple] | None = None,
+) -> None:
+    """Prints and writes what was found, as the arguments ask.
+
+    Args:
+        found: title of a table -> its rows, from `measure`.
+        seeds: that were used.
+        options: parsed `arguments`.
+        published: name -> Recall and NDCG that others have printed, shown beside ours.
+    """
+    tables = "\n".join(_table(title, rows, published or {}) for title, rows in found.items())
+    print(tables, file=sys.stderr)
+    if options.markdown:
+        options.markdown.write_text(tables, encoding="utf-8")
+    if options.csv:
+        _write_csv(options.csv, found, published or {})
+    if options.plot:
+        _draw(options.plot, found, published or {})
+    publish({"k": K, "seeds": list(seeds), "tables": found, "machine": machine()}, options.json)
+
+
+def _table(title: str, rows: Mapping, published: Mapping[str, tuple]) -> str:
+    head = f"| | Recall@{K} | NDCG@{K} | parameters | minutes |"
+    lines = [f"{title}:\n", head, "|---|---|---|---|---|"]
+    entries = [(metrics[METRICS[1]]["median"], _row(name, metrics)) for name, metrics in rows.items()]
+    entries += [
+        (ndcg, f"| *{name}, published* | {_short(recall)} | {_short(ndcg)} | | |")
+        for name, (recall, ndcg) in published.items()
+    ]
+    return "\n".join([*lines, *(line for _, line in sorted(entries))]) + "\n"
+
+
+def _row(name: str, metrics: Mapping) -> str:
+    cells = [_cell(metrics[metric]) for metric in METRICS]
+    parameters = f"{metrics['parameters']['median'] / 1e6:.1f} M" if "parameters" in metrics else ""
+    minutes = f"{metrics['minutes']['median']:.1f}" if "minutes" in metrics else ""
+    return f"| {name.replace('_', ' ')} | {cells[0]} | {cells[1]} | {parameters} | {minutes} |"
+
+
+def _cell(values: Mapping[str, float]) -> str:
+    middle, low, high = (_short(values[name]) for name in ("median", "low", "high"))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}".lstrip("0")
+
+
+def _write_csv(path: Path, found: Mapping, published: Mapping[str, tuple]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["table", "name", "metric", "median", "low", "high"])
+        for title, rows in found.items():
+            for name, metrics in rows.items():
+                for metric, values in metrics.items():
+                    writer.writerow([title, name, metric, *(values[key] for key in ("median", "low", "high"))])
+            for name, values in published.items():
+                for metric, value in zip(METRICS, values, strict=True):
+                    writer.writerow([title, f"{name}, published", metric, value, value, value])
+
+
+def _draw(path: Path, found: Mapping, published: Mapping[str, tuple]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    heights = [len(rows) + len(published) for rows in found.values()]
+    figure, axes = plt.subplots(
+        len(found), 1, figsize=(8, 1 + 0.35 * sum(heights)), squeeze=False, height_ratios=heights, layout="constrained"
+    )
+    for axis, (title, rows) in zip(axes[:, 0], found.items(), strict=True):
+        bars = [(metrics[METRICS[1]], name.replace("_", " "), "tab:blue") for name, metrics in rows.items()]
+        bars += [
+            ({"median": ndcg, "low": ndcg, "high": ndcg}, f"{name}, published", "lightgray")
+            for name, (_, ndcg) in published.items()
+        ]
+        bars.sort(key=lambda bar: bar[0]["median"])
+        middle = np.array([values["median"] for values, _, _ in bars])
+        low, high = (np.array([values[key] for values, _, _ in bars]) for key in ("low", "high"))
+        axis.barh([name for _, name, _ in bars], middle, color=[color for _, _, color in bars])
+        axis.errorbar(middle, range(len(bars)), xerr=[middle - low, high - middle], fmt="none", ecolor="black")
+        axis.set(title=title, xlabel=f"NDCG@{K}: median, lowest and highest of the seeds")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
