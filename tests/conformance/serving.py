@@ -45,6 +45,8 @@ CASES: dict[str, ServedCase] = {
     "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
     "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
+    "transformer": ServedCase("songs", "two_tower", (("history_encoder", "transformer"),)),
+    "lstm": ServedCase("songs", "two_tower", (("history_encoder", "lstm"), ("loss", "sampled_softmax"))),
     "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),
     "no query features": ServedCase("plain", "two_tower", (("normalize", True),)),
 }

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfmmrec.data.statistics import Statistics
-from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
 from tfmmrec.models.alignments import candidate_alignments
 from tfmmrec.models.candidate_fusions import candidate_fusion
+from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.models.parts import feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
+from tfmmrec.types import UsageError
 
 FULL_SOFTMAX_LIMIT = 20_000
 
@@ -44,6 +45,10 @@ def build_two_tower(
     query_features: bool = True,
     history: bool = True,
     history_tower: bool = True,
+    history_encoder: str = "mean",
+    num_history_layers: int = 2,
+    num_history_heads: int = 1,
+    causal_history: bool = True,
     normalize: bool = False,
     loss: str = "auto",
     temperature: float | None = None,
@@ -73,7 +78,7 @@ def build_two_tower(
         fusion: on the candidate's side, a name of `candidate_fusions.FUSIONS`.
         hidden_dims: hidden layers of the candidate's fusion, where it has any.
         query_hidden_dims: hidden layers of the query's fusion.
-        dropout: in the hidden layers of both fusions.
+        dropout: in the hidden layers of both fusions, and of a history that is read as a sequence.
         history_dropout: share of a history's entries left out in training.
         identifier_dropout: share of candidate ids made absent in training.
         query_identifier_dropout: the same for query ids.
@@ -88,6 +93,11 @@ def build_two_tower(
         history: the query tower sees the history, where the schema has one.
         history_tower: histories pool vectors of a tower of their own, with its own id embedding and projection and the
             candidate tower's encoders of content; not under sampled_softmax, bpr and hinge.
+        history_encoder: mean, or, where interactions have times, transformer, gru or lstm, which read a history in its
+            order, see `SequenceHistoryEncoder`.
+        num_history_layers: blocks of the transformer, layers of the gru or lstm.
+        num_history_heads: of the transformer's attention; must divide `dim`.
+        causal_history: in the transformer an entry sees only older ones.
         normalize: both vectors have unit length (not under late and hybrid fusion).
         loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
         temperature: the score is divided by it in the loss; 1 when None, and 0.1 where the vectors have unit length.
@@ -108,8 +118,11 @@ def build_two_tower(
         alignment_weight: of each of their losses.
 
     Raises:
-        UsageError: an unknown fusion, loss, alignment or kind of negatives, or a side left without any part.
+        UsageError: an unknown fusion, loss, alignment, encoder of histories or kind of negatives, a side left without
+            any part, or a history to be read in its order where there is none.
     """
+    if history_encoder != "mean" and not history:
+        raise UsageError(f"history_encoder={history_encoder} reads histories, but history=False leaves them out")
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     if loss == "auto":
         loss = "multinomial" if statistics.num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
@@ -141,16 +154,24 @@ def build_two_tower(
         # queries are not encoded once: whoever asks may be new
         live = {"text_mode": "finetuned", "image_mode": "finetuned"}
         query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options, **live)
-    if history and schema.queries.history is not None:
-        query_encoders["history"] = HistoryEncoder(
-            schema.queries.history.length, dropout=history_dropout, name="history"
-        )
+    reader = encoder_of_histories(
+        history_encoder,
+        schema,
+        history_dropout,
+        dim=dim,
+        num_layers=num_history_layers,
+        num_heads=num_history_heads,
+        hidden_dropout=dropout,
+        causal=causal_history,
+    )
+    if history and reader is not None:
+        query_encoders["history"] = reader
 
     late = getattr(fusing, "stands_last", False)
     num_blocks = len(candidate_encoders) + (fusion == "hybrid")
     head = LateQueryHead(num_blocks=num_blocks, dim=dim, name="head") if late else None
-    # a history of the candidates' own vectors needs a projection, or it could find only what is like it
-    direct = ["history"] if pooling_tower is not None else []
+    # a mean of the candidates' own vectors needs a projection, or it could find only what is like it
+    direct = ["history"] if pooling_tower is not None or history_encoder != "mean" else []
     if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
         direct.append("id")
     estimated = loss == "sampled_softmax" and negatives in ("in_batch", "mixed")
