@@ -14,9 +14,9 @@ from tfmmrec.data.splits import hold_out
 from tfmmrec.evaluation import Scorer, evaluate, quick_metrics
 from tfmmrec.types import DataError, UsageError
 
-L2_VALUES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+L2_VALUES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 L2_DEFAULT = 500.0
-MAX_CANDIDATES_TO_CHOOSE = 5_000
+MAX_CANDIDATES_TO_CHOOSE = 10_000
 MAX_EQUATIONS = 15_000
 _QUERIES_TO_CHOOSE = 1_000
 
