@@ -11,7 +11,9 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfmmrec.models.mult_dae import build_mult_dae
 from tfmmrec.models.two_tower_builder import build_two_tower
+from tfmmrec.models.vbpr import build_vbpr
 from tfmmrec.types import UsageError
 
 
@@ -54,6 +56,14 @@ _TRAINING: dict[str, Any] = {
     "patience": 2,
 }
 
+_PAIRWISE: dict[str, Any] = {  # of losses whose rows are interactions, many more steps an epoch
+    "epochs": 100,
+    "batch_size": 1024,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.05,
+    "patience": 5,
+}
+
 ZOO: dict[str, ZooEntry] = {
     "two_tower": ZooEntry(
         build_two_tower,
@@ -85,6 +95,22 @@ ZOO: dict[str, ZooEntry] = {
         "Liang et al. 2018",
         "interactions",
         "queries come and go, candidates stay; no content",
+        _TRAINING,
+    ),
+    "vbpr": ZooEntry(
+        build_vbpr,
+        "retrieval",
+        "He & McAuley 2016",
+        "interactions; features of candidates",
+        "the usual multimodal baseline; new candidates by their content, but no new queries",
+        _PAIRWISE,
+    ),
+    "mult_dae": ZooEntry(
+        build_mult_dae,
+        "retrieval",
+        "Liang et al. 2018",
+        "interactions; histories of queries; with content=true features of candidates",
+        "histories say it all: a strong and quick baseline, for new queries too",
         _TRAINING,
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import tfmmrec.alignment
 from tfmmrec.cli.main import main
 from tfmmrec.cli.zoo import _describe
 from tfmmrec.zoo import ZOO
@@ -20,8 +21,15 @@ def test_models_as_json(capsys):
 def test_everything_is_shown_to_people(capsys):
     assert main(["zoo"]) == 0
     shown = capsys.readouterr().out
-    for word in ("two_tower", "EarlyFusion", "TextEncoder", "sampled_softmax"):
+    for word in ("two_tower", "EarlyFusion", "TextEncoder", "sampled_softmax", "SubspaceAlignment"):
         assert word in shown
+
+
+def test_alignments_as_json(capsys):
+    assert main(["zoo", "alignments", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in answer["alignments"]] == tfmmrec.alignment.__all__
+    assert all(entry["what"] for entry in answer["alignments"])
 
 
 def test_a_part_tells_its_needs_and_papers():

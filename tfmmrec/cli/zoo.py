@@ -12,13 +12,14 @@ import typer
 
 from tfmmrec.cli.output import Json, console, table
 
-Part = Literal["models", "fusions", "encoders", "losses"]
+Part = Literal["models", "fusions", "encoders", "losses", "alignments"]
 
 # What counts as one of its kind among the public names of a package.
 _PACKAGES: dict[str, tuple[str, Callable[[str, Any], bool]]] = {
     "fusions": ("tfmmrec.fusion", lambda name, value: name.endswith("Fusion")),
     "encoders": ("tfmmrec.encoders", lambda name, value: name.endswith("Encoder") and name != "Encoder"),
     "losses": ("tfmmrec.losses", lambda name, value: value.__module__.endswith(f".{name}")),
+    "alignments": ("tfmmrec.alignment", lambda name, value: True),
 }
 _CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z][\w-]+)?,? \(?(?:19|20)\d\d\b")
 

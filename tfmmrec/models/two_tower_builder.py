@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
@@ -14,13 +12,12 @@ from tfmmrec.models.alignments import candidate_alignments
 from tfmmrec.models.candidate_fusions import candidate_fusion
 from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
+from tfmmrec.models.loss_choice import choose_loss, loss_arguments
 from tfmmrec.models.parts import feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
-
-FULL_SOFTMAX_LIMIT = 20_000
 
 
 def build_two_tower(
@@ -124,8 +121,7 @@ def build_two_tower(
     if history_encoder != "mean" and not history:
         raise UsageError(f"history_encoder={history_encoder} reads histories, but history=False leaves them out")
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
-    if loss == "auto":
-        loss = "multinomial" if statistics.num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
+    loss = choose_loss(loss, statistics.num_candidates)
     options = {"max_words": max_words, "text_dim": text_dim, "image_size": image_size}
     modes = {"text_mode": text_mode, "image_mode": image_mode}
     modes |= {"pretrained": pretrained, "pretrained_mode": pretrained_mode}
@@ -174,8 +170,6 @@ def build_two_tower(
     direct = ["history"] if pooling_tower is not None or history_encoder != "mean" else []
     if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
         direct.append("id")
-    estimated = loss == "sampled_softmax" and negatives in ("in_batch", "mixed")
-    counted = not estimated or (count_frequencies and global_batch_size is not None)
     return TwoTower(
         Tower(
             query_encoders,
@@ -198,15 +192,11 @@ def build_two_tower(
             alignments=candidate_alignments(alignment, feature_dim, alignment_weight),
             name="candidate_tower",
         ),
-        num_candidates=statistics.num_candidates,
         history_tower=pooling_tower,
-        loss=loss,
         temperature=temperature or (0.1 if late or normalize else 1.0),
-        candidate_counts=np.asarray(statistics.candidate_counts) if counted else None,
-        global_batch_size=global_batch_size if counted and loss == "sampled_softmax" else None,
         content_weight=content_weight,
-        negatives=negatives,
         num_negatives=num_negatives,
         hard_negatives=hard_negatives,
         mask_known_positives=mask_known_positives,
+        **loss_arguments(loss, statistics, negatives, global_batch_size, count_frequencies),
     )
