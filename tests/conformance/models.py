@@ -77,6 +77,8 @@ CASES: list[ModelCase] = [
     ModelCase("bpr", "two_tower", {"loss": "bpr", "mask_known_positives": True}),
     ModelCase("hinge", "two_tower", {"loss": "hinge", "negatives": "uniform", "num_negatives": 8}),
     ModelCase("mixed negatives", "two_tower", {**SAMPLED, "negatives": "mixed", "num_negatives": 8}),
+    ModelCase("autoencoder of content", "mult_dae", {"content": True, "identifier_dropout": 0.25}),
+    ModelCase("vbpr under a softmax", "vbpr", {"loss": "auto"}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]
