@@ -29,7 +29,21 @@ def test_machines_read_json_and_nothing_else(capsys):
     prepare(greet, False)(name="Ada", times=1, json=True, debug=False)
     shown = capsys.readouterr()
     assert json_module.loads(shown.out) == {"name": "Ada", "times": 1}
-    assert shown.err == "a library's chatter\nhello Ada\n"
+    assert shown.err == "a library's chatter\n"
+    prepare(greet, False)(name="Ada", times=1, json=False, debug=False)
+    assert capsys.readouterr().out == "a library's chatter\nhello Ada\n"  # people are told again
+
+
+def test_notes_and_errors_are_seen_beside_json(capsys):
+    def warn(json: Json = False) -> dict:
+        console(stderr=True).print("a picture is missing")
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        prepare(warn, False)(json=True, debug=False)
+    assert capsys.readouterr().err == "a picture is missing\n"
+    console().print("hello")
+    assert capsys.readouterr().out == "hello\n"
 
 
 def test_the_signature_gains_debug_and_keeps_the_rest():

@@ -10,6 +10,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from tests.conformance.models import SMALL
 from tfmmrec.cli import demo
@@ -38,12 +39,18 @@ def small():
 
 @pytest.fixture(scope="module")
 def done(small, tmp_path_factory):
-    """The folder of a demo, what it answered as JSON, and what it said."""
+    """The folder of a demo, what it answered as JSON, and what it would say to a person."""
     folder = tmp_path_factory.mktemp("demo") / "new" / "demo"
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    said = io.StringIO()
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(demo, "console", lambda: Console(file=said, highlight=False))
         code = main(["demo", "--out", str(folder), "--seed", "1", "--json"])
     assert code == 0, err.getvalue()
-    return SimpleNamespace(folder=folder, answer=json.loads(out.getvalue()), said=err.getvalue())
+    return SimpleNamespace(folder=folder, answer=json.loads(out.getvalue()), said=said.getvalue())
 
 
 def test_it_leaves_a_dataset_runs_a_report_and_a_model(done):

@@ -68,6 +68,14 @@ def test_people_see_titles(shop, capsys):
     assert "by popular" in shown and "title" in shown and "score" in shown
 
 
+def test_json_leaves_the_table_out_of_both_streams(shop, capsys):
+    assert main(["query", shop[1], "--query-id", "nobody", "--k", "3", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)["candidates"]) == 3
+    for word in ("by popular", "score", "unknown to the model"):
+        assert word not in shown.err
+
+
 WRONG = [
     ([], "nothing is asked; give --query-id, --history, --image, --text or --feature"),
     (["--query-id", "a", "--history", "b"], "a known query or a history, not both"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfmmrec.cli.output import to_json
+from tfmmrec.cli.output import only_json, to_json
 from tfmmrec.cli.quiet import import_tensorflow
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -65,8 +63,7 @@ def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..
                 import_tensorflow()
             function(**arguments)
             return
-        # Whatever a library prints while the command works goes to standard error.
-        with contextlib.redirect_stdout(sys.stderr):
+        with only_json():
             if needs_tensorflow:
                 import_tensorflow()
             answer = function(**arguments)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +17,25 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, and nothing else.")]
 
 
+_for_machines: ContextVar[bool] = ContextVar("for_machines", default=False)
+
+
+@contextlib.contextmanager
+def only_json() -> Iterator[None]:
+    """While it lasts nothing that is meant for people is printed, and what libraries print goes to standard error."""
+    token = _for_machines.set(True)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _for_machines.reset(token)
+
+
 def console(stderr: bool = False):
-    """A Rich console on the standard output as it is now, so that `--json` can turn it aside."""
+    """A Rich console for people: on the standard output, where `--json` silences it, or for notes and errors."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False, quiet=_for_machines.get() and not stderr)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = 110  # a file or a pipe has no width of its own
     return made
