@@ -63,10 +63,24 @@ def test_each_stage_has_a_bar_of_its_own(clock, terminal):
     assert bar._bar is None
 
 
-def test_without_a_terminal_nothing_is_shown(clock, capsys):
+def test_without_a_terminal_long_stages_have_a_line_now_and_then(clock, capsys):
     bar = StageBar()
-    for done in range(1, 51):
-        clock.now += 1.0
-        bar("title", done, 50)
+    for what in ("title", "[photo]"):
+        for done in range(1, 51):
+            clock.now += 1.0
+            bar(what, done, 50)
     shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.strip() == ""
+    assert shown.out == ""
+    expected = [(7, "14%"), (23, "46%"), (39, "78%")]  # the clock starts with the first call, which is of 1 done
+    assert shown.err.splitlines() == [
+        f"{what}: {share} of 50 after {done - 1} s" for what in ("title", "[photo]") for done, share in expected
+    ]
+
+
+def test_without_a_terminal_short_stages_are_not_shown(clock, capsys):
+    bar = StageBar()
+    for what in ("title", "photo", "price"):
+        for done in range(1, 5):
+            clock.now += 1.0
+            bar(what, done, 4)
+    assert capsys.readouterr() == ("", "")
