@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from tfmmrec.cli.evaluate import _show
 from tfmmrec.cli.main import main
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
@@ -48,6 +49,25 @@ def test_json_holds_metrics_and_files(run, data, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert "ndcg@3" in answer["warm"] and "ease" in answer["baselines"] and "share_of_oracle" in answer
     assert answer["files"]["report"] == str(run / "report.html")
+
+
+def test_slices_of_few_queries_are_left_out_of_the_console_alone(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    slices = {"all": 1234, "missing_photo": 9, "missing_plot": 10, "missing_title": 2000}
+    metrics = {"split": "test", "num_queries": 1234, "notes": []}
+    metrics |= {name: {"num_queries": n, "recall@20": 0.5, "ndcg@20": n / 5000} for name, n in slices.items()}
+    _show(metrics, "id_only", {})
+    shown = capsys.readouterr().out
+    assert "test, 1,234 queries" in shown
+    assert "Without plot   Without title" in shown and "photo" not in shown and "0.0018" not in shown
+    assert ["10", "queries", "2,000", "queries"] in [line.split() for line in shown.splitlines()]
+    assert ["id_only", "0.0020", "0.4000"] in [line.split() for line in shown.splitlines()]
+    metrics["missing_plot"]["num_queries"] = metrics["missing_title"]["num_queries"] = 1
+    metrics["num_queries"] = 1
+    _show(metrics, "id_only", {})
+    shown = capsys.readouterr().out
+    assert "test, 1 query\n" in shown.replace(" \n", "\n") or "test, 1 query " in shown
+    assert "where something is missing" not in shown
 
 
 def test_another_split_is_refused_unless_asked_for(run, data, tmp_path, capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfmmrec.cli.output import console, table, to_json
+from tfmmrec.cli.output import console, counted, table, to_json
 
 
 def test_json_of_what_commands_return():
@@ -55,3 +55,12 @@ def test_the_console_follows_standard_output(capsys):
     console().print("[bold]out[/bold]")
     console(stderr=True).print("err")
     assert capsys.readouterr() == ("out\n", "err\n")
+
+
+def test_one_is_singular():
+    assert [counted(n, "query", "queries") for n in (0, 1, 2, 1234)] == [
+        "0 queries",
+        "1 query",
+        "2 queries",
+        "1,234 queries",
+    ]

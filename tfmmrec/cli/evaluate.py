@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.output import Json, console, counted, table
 from tfmmrec.types import UsageError
+
+_FEWEST = 10  # queries of a slice that the console shows; the mean over fewer says nothing
 
 
 def evaluate(
@@ -57,11 +59,11 @@ def _show(metrics: dict[str, Any], model: str, files: dict[str, Path]) -> None:
     out = console()
     k = main_cutoff(cutoffs(metrics))
     main = main_slices(metrics)
-    title = f"{metrics['split']}, {metrics['num_queries']:,} queries"
+    title = f"{metrics['split']}, {counted(metrics['num_queries'], 'query', 'queries')}"
     out.print(_table(metrics, model, main, [f"recall@{k}", f"ndcg@{k}"], title))
-    missing = [name for name in slices_of(metrics) if name not in main]
+    missing = [name for name in slices_of(metrics) if name not in main and metrics[name]["num_queries"] >= _FEWEST]
     if missing:
-        out.print(_table(metrics, model, missing, [f"ndcg@{k}"], "where something is missing"))
+        out.print(_table(metrics, model, missing, [f"ndcg@{k}"], "where something is missing", sizes=True))
     if "share_of_oracle" in metrics:
         shares = [
             f"{slice_label(name).lower()} {metrics['share_of_oracle'][name][f'ndcg@{k}']:.0%}"
@@ -74,7 +76,7 @@ def _show(metrics: dict[str, Any], model: str, files: dict[str, Path]) -> None:
     out.print("Wrote " + ", ".join(str(path) for path in files.values()), markup=False, soft_wrap=True)
 
 
-def _table(metrics: dict[str, Any], model: str, slices: list[str], shown: list[str], title: str):
+def _table(metrics: dict[str, Any], model: str, slices: list[str], shown: list[str], title: str, sizes: bool = False):
     from tfmmrec.report.metric_names import metric_label, model_label, slice_label
 
     columns = [(name, metric) for name in slices for metric in shown]
@@ -83,4 +85,7 @@ def _table(metrics: dict[str, Any], model: str, slices: list[str], shown: list[s
         models["best possible"] = metrics["oracle"]
     rows = [[label, *(found.get(name, {}).get(metric) for name, metric in columns)] for label, found in models.items()]
     heads = [f"{slice_label(name)}\n{metric_label(metric)}" for name, metric in columns]
+    if sizes:
+        counts = [counted(metrics[name]["num_queries"], "query", "queries") for name, _ in columns]
+        heads = [f"{head}\n{count}" for head, count in zip(heads, counts, strict=True)]
     return table(["", *heads], rows, title=title, numbers=range(1, 1 + len(columns)))

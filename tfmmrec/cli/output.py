@@ -71,6 +71,11 @@ def table(
     return made
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun: "1 query", "1,234 queries"."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def to_json(answer: Any) -> str:
     """The text of an answer: NumPy values as plain ones, paths as strings, NaN and infinity as null.
 
