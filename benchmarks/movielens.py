@@ -8,8 +8,8 @@ and users.csv (user_id, age, gender, occupation). Two datasets are made of it: `
 
 Every row is trained with the defaults of `tfmmrec train`, on train alone: the epoch is chosen on a tenth of it, then
 the model is trained again on all of it. EASE's regularisation is chosen on such a tenth too. `genre profile` scores a
-movie by how often its genres stand in the query's history. Seeds change the weights, the batches and what is held out
-for validation; of `cold` also which movies are.
+movie by how much more often its genres stand in the query's history than among all movies. Seeds change the weights,
+the batches and what is held out for validation; of `cold` also which movies are.
 """
 
 from __future__ import annotations
@@ -76,15 +76,16 @@ def _dataset(folder: Path, cold: bool, seed: int) -> Dataset:
 
 
 def genre_profile(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
-    """Scores a movie by the share of the query's history that each of its genres has, on average over its genres."""
+    """Scores a movie by its genres: how much more often each stands in the query's history than among all movies."""
     genres = [(value or "").split("|") for value in dataset.candidates.features["genres"].to_pylist()]
     names = sorted({name for row in genres for name in row if name})
     hot = np.array([[name in row for name in names] for row in genres], np.float32)
-    hot /= np.maximum(hot.sum(axis=1, keepdims=True), 1.0)
+    common = hot[dataset.train.counts() > 0].mean(axis=0)
+    unit = hot / np.sqrt(np.maximum(hot.sum(axis=1, keepdims=True), 1.0))
 
     def score(query_rows: np.ndarray) -> np.ndarray:
-        profiles = [hot[dataset.train.candidates_of(int(row))].sum(axis=0) for row in query_rows]
-        return np.stack(profiles) @ hot.T
+        profiles = [hot[dataset.train.candidates_of(int(row))].mean(axis=0) for row in query_rows]
+        return np.stack(profiles) / np.maximum(common, 1e-6) @ unit.T
 
     return score
 
