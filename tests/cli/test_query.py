@@ -32,17 +32,19 @@ def test_a_known_query(shop, capsys):
     dataset, model = shop
     own = dataset.queries.ids[4].as_py()
     answer = _ask(capsys, model, "--query-id", own, "--k", "4")
-    assert answer["source"] == "query" and answer["notes"] == [] and answer["model"].endswith("/3")
+    assert answer["source"] == "query" and answer["model"].endswith("/3")
     assert [entry["rank"] for entry in answer["candidates"]] == [1, 2, 3, 4]
     assert set(answer["candidates"][0]["display"]) == {"title", "picture"}
     titles = dict(zip(dataset.candidates.ids.to_pylist(), dataset.candidates.display["title"].to_pylist(), strict=True))
     for entry in answer["candidates"]:
         assert entry["display"]["title"] == titles[entry["candidate_id"]]
     seen = dataset.candidates.ids.take(dataset.train.candidates_of(4)).to_pylist()
-    for looked_up in ([], ["--dataset", dataset.root]):
+    not_given = "the query's features (age_group, region) were not given: add --dataset or --feature NAME=VALUE"
+    assert answer["notes"] == [not_given]
+    for looked_up, notes in (([], [not_given]), (["--dataset", dataset.root], [])):
         whole = _ask(capsys, model, "--query-id", own, *looked_up, "--k", "120")
         assert not {entry["candidate_id"] for entry in whole["candidates"]} & set(seen)
-        assert len(whole["candidates"]) == 120 - len(set(seen)) and whole["notes"] == []
+        assert len(whole["candidates"]) == 120 - len(set(seen)) and whole["notes"] == notes
 
 
 def test_a_history_without_what_is_excluded(shop, capsys):
@@ -102,6 +104,14 @@ def test_what_is_no_model(tmp_path, capsys):
     assert "no such folder; `tfmmrec export RUN` writes a model" in capsys.readouterr().err
     assert main(["query", str(tmp_path), "--query-id", "a"]) == 2
     assert "expected saved_model.pb, or versions" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_dataset_is_no_model(shop, capsys):
+    folder = shop[0].root
+    assert main(["query", str(folder), "--query-id", "a"]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"{folder}: is a dataset; train a run on it and export that" in shown
+    assert f"`tfmmrec train {folder} --run RUN`, `tfmmrec export RUN`, then ask RUN/export" in shown
 
 
 def test_a_picture_that_is_none(shop, tmp_path, capsys):

@@ -26,9 +26,13 @@ def garments(tmp_path_factory):
     )
 
 
+NOT_GIVEN = "the query's features (about, tastes, age) were not given: add --dataset or --feature NAME=VALUE"
+
+
 def test_a_known_query(model):
     found = answer(model, query_id="q1", k=3)
-    assert (found.source, found.notes, len(found.candidates)) == ("query", [], 3)
+    assert (found.source, found.notes, len(found.candidates)) == ("query", [NOT_GIVEN], 3)
+    assert answer(model, query_id="q1", features={"age": "30"}).notes == []
     scores = [entry.score for entry in found.candidates]
     assert scores == sorted(scores, reverse=True)
     assert set(found.candidates[0].display) == {"title", "mood"}
@@ -45,7 +49,7 @@ def test_a_known_query_that_the_model_cannot_use(song_dataset, tmp_path):
     run = untrained_run(song_dataset, tmp_path / "run", query_id=False, history=False)
     model = load_exported(export_run(run, dataset=song_dataset))
     found = answer(model, query_id="q1", k=30)
-    assert found.source == "popular" and len(found.notes) == 1 and "most popular" in found.notes[0]
+    assert found.source == "popular" and "most popular" in found.notes[0] and found.notes[1:] == [NOT_GIVEN]
     assert len(found.candidates) == 30 - len(set(song_dataset.train.candidates_of(1)))
     found = answer(model, query_id="q1", features={"age": "30"})
     assert (found.source, found.notes) == ("features", [])
@@ -80,6 +84,27 @@ def test_an_unknown_query_gets_the_popular_and_is_told(model):
     assert found.source == "popular"
     assert found.notes[0] == "the query 'nobody' is unknown to the model"
     assert "these are the most popular candidates" in found.notes[1]
+
+
+def test_a_model_that_looks_at_no_features_asks_for_none(song_dataset, tmp_path):
+    run = untrained_run(song_dataset, tmp_path / "run", "history_only")
+    assert answer(load_exported(export_run(run, dataset=song_dataset)), query_id="q1").notes == []
+
+
+def test_values_that_the_model_does_not_know_are_named(model):
+    found = answer(model, query_id="q1", features={"tastes": "rock, polka ,folk", "about": "unheard"})
+    assert found.notes == ["unknown to the model: tastes=polka"]
+    assert answer(model, query_id="q1", features={"tastes": ["rock", "folk"]}).notes == []
+    found = answer(model, features={"genre": "folk|swing", "artist": "artist 9", "mood": "sad,grim"})
+    assert found.notes == ["unknown to the model: genre=swing, mood=grim, artist=artist 9"]
+    assert answer(model, features={"genre": "folk|rock", "artist": "artist 1", "mood": "sad"}).notes == []
+
+
+def test_what_cannot_be_excluded_is_named(model):
+    for question in ({"history": ["s1"]}, {"text": "slow cold"}):
+        found = answer(model, exclude=["s3", "zz", "yy"], k=30, **question)
+        assert found.notes == ["to be excluded, but unknown to the model: zz, yy"]
+        assert "s3" not in {entry.candidate_id for entry in found.candidates}
 
 
 def test_a_history(model):

@@ -29,6 +29,13 @@ def test_whose_history_it_has(model):
     assert not model.knows_query("nobody") and not model.knows_query("")
 
 
+def test_what_its_towers_look_at_and_which_values_they_know(model):
+    assert model.looks_at("query", "age") and model.looks_at("candidate", "genre")
+    assert not model.looks_at("query", "genre") and not model.looks_at("query", "ag")
+    assert model.knows_value("candidate", "genre", "folk") and not model.knows_value("candidate", "genre", "polka")
+    assert model.knows_value("query", "age", "anything"), "a number has no vocabulary"
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

@@ -46,6 +46,11 @@ def query(
     from tfmmrec.serving.answers import answer
     from tfmmrec.serving.exported_model import load_exported
 
+    if (Path(model) / "dataset.yaml").is_file() and not (Path(model) / "saved_model.pb").exists():
+        raise UsageError(
+            f"{model}: is a dataset; train a run on it and export that: `tfmmrec train {model} --run RUN`, "
+            "`tfmmrec export RUN`, then ask RUN/export"
+        )
     loaded = load_exported(model)
     found = answer(
         loaded,

@@ -114,7 +114,7 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
     own = model.schema.queries.features
     described = model.signatures["recommend"]["inputs"]
     inputs = _feature_inputs("query", features, own, described)
-    notes = []
+    notes = _unknown_values(model, "query", inputs, own) + _unknown_excluded(model, exclude)
     if query_id is not None:
         inputs["query_id"] = query_id
     if dataset is not None:
@@ -135,6 +135,9 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
             "the model knows nothing to go by of whoever asks: these are the most popular candidates, scored by "
             "popularity"
         )
+    lacking = [name for name in own if model.looks_at("query", name)]
+    if query_id is not None and dataset is None and not features and lacking:
+        notes.append(f"the query's features ({_listed(lacking)}) were not given: add --dataset or --feature NAME=VALUE")
     return _with_display(model, source, found, notes)
 
 
@@ -172,7 +175,7 @@ def _nearest(model, image, text, features, exclude, k) -> Answer:
             inputs |= {f"candidate_{name}": given for name in names}
     inputs |= _feature_inputs("candidate", features, own, model.signatures["search"]["inputs"])
     found = model.ask("search", k=k, exclude=list(exclude), **inputs)
-    notes = []
+    notes = _unknown_values(model, "candidate", inputs, own) + _unknown_excluded(model, exclude)
     if not found["candidate_ids"][0]:
         notes.append("the model sees nothing that it knows in this content, so nothing is near it")
     return _with_display(model, "content", found, notes)
@@ -185,6 +188,27 @@ def _feature_inputs(side: str, features, own: Mapping[str, Feature], described: 
         is_list = "list_length" in described[f"{side}_{name}"]
         inputs[f"{side}_{name}"] = given.split(",") if is_list and isinstance(given, str) else given
     return inputs
+
+
+def _unknown_values(model, side: str, inputs: Mapping[str, Any], features: Mapping[str, Feature]) -> list[str]:
+    """A note on values of categories and identifiers that are in no vocabulary of the model."""
+    unknown = []
+    for name, feature in features.items():
+        given = inputs.get(f"{side}_{name}")
+        if given is None or feature.kind not in ("category", "identifier"):
+            continue
+        values = [given] if isinstance(given, str) else given
+        if feature.separator is not None:
+            values = [part for value in values for part in value.split(feature.separator)]
+        if feature.kind == "category":  # as its encoder does
+            values = [value.strip() for value in values]
+        unknown += [f"{name}={value}" for value in values if value and not model.knows_value(side, name, value)]
+    return [f"unknown to the model: {', '.join(unknown)}"] if unknown else []
+
+
+def _unknown_excluded(model, exclude: Sequence[str]) -> list[str]:
+    unknown = [id for id, row in zip(exclude, model.rows_of(exclude), strict=True) if row < 0]
+    return [f"to be excluded, but unknown to the model: {', '.join(unknown)}"] if unknown else []
 
 
 def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any:

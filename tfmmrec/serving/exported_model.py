@@ -69,6 +69,15 @@ class ExportedModel:
         known = self._module.query_histories.lookup.fingerprints.numpy()
         return bool(query_id) and bool(np.isin(fingerprints(tf.constant([query_id])).numpy(), known)[0])
 
+    def looks_at(self, side: str, name: str) -> bool:
+        """Whether the tower of a side, "query" or "candidate", has weights for a feature; vectors need none."""
+        return any(path.startswith(f"{side}_tower/encoders/{name}/") for path in self._module.weights)
+
+    def knows_value(self, side: str, name: str, value: str) -> bool:
+        """Whether a value of a category or an identifier is in the vocabulary; True where the model has none for it."""
+        known = self._module.weights.get(f"{side}_tower/encoders/{name}/lookup/fingerprints")
+        return known is None or bool(np.isin(fingerprints(tf.constant([value])).numpy(), known.numpy())[0])
+
     def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
         """The display columns of some candidates; empty for unknown ids."""
         rows = self.rows_of(ids)
