@@ -10,7 +10,7 @@ from tfmmrec.cli.errors import report
 from tfmmrec.types import DataError, UsageError
 
 
-class Garment(BaseModel):
+class NewGarment(BaseModel):
     """A pydantic model to break."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,10 +28,10 @@ def test_a_message_is_shown_as_it_is(kind, capsys):
 
 def test_a_validation_error_names_each_field(capsys):
     with pytest.raises(ValidationError) as raised:
-        Garment(price=-1, sizes=["S"], colour="red")
+        NewGarment(price=-1, sizes=["S"], colour="red")
     assert report(raised.value) == 2
     assert capsys.readouterr().err == (
-        "Error: Garment is not valid:\n"
+        "Error: not valid (new garment):\n"
         "  price: Input should be greater than 0 (found -1)\n"
         "  sizes.0: Input should be a valid integer, unable to parse string as an integer (found 'S')\n"
         "  colour: Extra inputs are not permitted (found 'red')\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 
@@ -72,7 +73,8 @@ def _is_validation_error(error: BaseException) -> bool:
 
 
 def _validation_message(error) -> str:
-    lines = [f"{error.title} is not valid:"]
+    words = " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", error.title)).lower()  # of a class's name
+    lines = [f"not valid ({words}):"]
     for problem in error.errors(include_url=False):
         place = ".".join(str(step) for step in problem["loc"]) or "as a whole"
         message = problem["msg"].removeprefix("Value error, ")
