@@ -17,6 +17,7 @@ from tfmmrec.cli import demo
 from tfmmrec.cli.main import main
 from tfmmrec.data import fashion
 from tfmmrec.data.dataset import load_dataset
+from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import load_run
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.zoo import ZOO
@@ -122,6 +123,15 @@ def test_a_second_demo_trains_anew_over_the_same_catalogue(done, small, capsys, 
     run = demo._train(dataset, done.folder / "runs" / "id_only", "id_only", 1)
     assert run.config.run_id != before
     assert catalogue == {path: path.stat().st_mtime_ns for path in (done.folder / "fashion").rglob("*")}
+
+
+def test_a_demo_that_is_still_at_work_is_left_alone(done, small, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with RunLock(tmp_path) as lock:
+        lock.take()
+        with pytest.raises(demo.UsageError, match="is being trained by another process"):
+            demo._train(load_dataset(done.folder / "fashion"), tmp_path, "id_only", 0)
+    assert (tmp_path / "config.json").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(small, tmp_path, capsys):

@@ -71,11 +71,14 @@ def _say(text: str) -> None:
 
 
 def _train(dataset: Dataset, path: Path, model: str, seed: int):
+    from tfmmrec.run_lock import RunLock
     from tfmmrec.training import TrainingOptions, train
     from tfmmrec.zoo import ZOO
 
-    if (path / "config.json").exists():  # an earlier demo's
-        shutil.rmtree(path)
+    if (path / "config.json").exists():  # an earlier demo's, unless it is still at work
+        with RunLock(path) as lock:
+            lock.take()
+            shutil.rmtree(path)
     elif path.exists() and any(path.iterdir()):
         raise UsageError(f"{path} holds something that is no run; name another folder by --out")
     return train(dataset, path, model, options=TrainingOptions(**(ZOO[model].training | {"seed": seed})))
