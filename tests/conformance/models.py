@@ -73,7 +73,7 @@ CASES: list[ModelCase] = [
     ModelCase("sampled softmax", "two_tower", SAMPLED),
     ModelCase("sampled softmax of a stream", "two_tower", {"loss": "sampled_softmax", "count_frequencies": False}),
     ModelCase("transformer", "two_tower", {"history_encoder": "transformer", "num_history_heads": 2, "dropout": 0.1}),
-    ModelCase("gru", "two_tower", {**SAMPLED, "history_encoder": "gru", "num_history_layers": 1}),
+    ModelCase("gru", "two_tower", {"loss": "full_softmax", "history_encoder": "gru", "num_history_layers": 1}),
     ModelCase("bpr", "two_tower", {"loss": "bpr", "mask_known_positives": True}),
     ModelCase("hinge", "two_tower", {"loss": "hinge", "negatives": "uniform", "num_negatives": 8}),
     ModelCase("mixed negatives", "two_tower", {**SAMPLED, "negatives": "mixed", "num_negatives": 8}),
