@@ -19,5 +19,5 @@ def test_the_two_errors_are_told_apart():
 
 
 def test_embedded_names_what_fusions_read():
-    assert set(Embedded.__annotations__) == {"vector", "present", "sequence", "sequence_mask"}
+    assert set(Embedded.__annotations__) == {"vector", "present", "imputed", "sequence", "sequence_mask"}
     assert Embedded.__required_keys__ == frozenset()
