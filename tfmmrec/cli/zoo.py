@@ -67,7 +67,8 @@ def _describe(name: str, part: Any) -> dict[str, Any]:
     required = [
         parameter.name
         for parameter in inspect.signature(part).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     return {
         "name": name,
