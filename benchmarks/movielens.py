@@ -76,7 +76,7 @@ def _dataset(folder: Path, cold: bool, seed: int) -> Dataset:
 
 
 def genre_profile(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
-    """Scores a movie by its genres: how much more often each stands in the query's history than among all movies."""
+    """Scores a movie by its genres: how much more often each is in the query's history than among train's movies."""
     genres = [(value or "").split("|") for value in dataset.candidates.features["genres"].to_pylist()]
     names = sorted({name for row in genres for name in row if name})
     hot = np.array([[name in row for name in names] for row in genres], np.float32)
@@ -84,7 +84,8 @@ def genre_profile(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
     unit = hot / np.sqrt(np.maximum(hot.sum(axis=1, keepdims=True), 1.0))
 
     def score(query_rows: np.ndarray) -> np.ndarray:
-        profiles = [hot[dataset.train.candidates_of(int(row))].mean(axis=0) for row in query_rows]
+        histories = [dataset.train.candidates_of(int(row)) for row in query_rows]
+        profiles = [hot[history].sum(axis=0) / max(len(history), 1) for history in histories]
         return np.stack(profiles) / np.maximum(common, 1e-6) @ unit.T
 
     return score

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conformance.encoders import picture
 from tfmmrec.encoders import HistoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
 from tfmmrec.fusion import CrossAttentionFusion, EarlyFusion, HybridFusion, LateFusion, LateQueryHead
-from tfmmrec.towers import Tower
+from tfmmrec.towers import Tower, _unit
 from tfmmrec.types import UsageError
 
 
@@ -201,3 +201,13 @@ def test_raw_tensors_are_refused():
     tower = Tower({"id": IdentifierEncoder(["a"], 3, name="id")}, EarlyFusion(3), name="query_tower")
     with pytest.raises(UsageError, match=r"but id is raw: pass query_tower.preprocess\(...\) of them"):
         tower({"id": tf.constant(["a"])})
+
+
+def test_a_row_of_zeros_has_unit_length_s_gradient_nowhere():
+    vectors = tf.constant([[0.0, 0.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        unit = _unit(vectors)
+        total = tf.reduce_sum(unit * [[5.0, 5.0], [1.0, 0.0]])
+    np.testing.assert_allclose(unit, [[0, 0], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(total, vectors), [[0, 0], [0.128, -0.096]], rtol=1e-5)

@@ -131,12 +131,17 @@ class Tower(tf.keras.layers.Layer):
         fused = self.fusion(embedded, training=training)  # [batch, fused_dim]
         if self.head is not None:
             fused = self.head(fused, training=training)
-        if self.normalize:  # in float32: half precision has no epsilon to keep a row of zeros from 0 / 0
-            fused = tf.math.l2_normalize(tf.cast(fused, tf.float32), axis=-1)
-        return fused
+        return _unit(fused) if self.normalize else fused
 
     def _aligned(self, embedded: dict, counted: tf.Tensor | None, training: bool | None) -> dict:
         for alignment in self.alignments:
+            # vectors are aligned: a fusion that prefers sequences would pass by what was made of them
+            embedded = {
+                name: {key: value for key, value in part.items() if not key.startswith("sequence")}
+                if name not in getattr(alignment, "exclude", ())
+                else part
+                for name, part in embedded.items()
+            }
             embedded = alignment(embedded, counted=counted, training=training)
         return embedded
 
@@ -159,6 +164,14 @@ class Tower(tf.keras.layers.Layer):
         config["head"] = None if config["head"] is None else deserialize(config["head"])
         config["alignments"] = [deserialize(alignment) for alignment in config["alignments"]]
         return cls(**config)
+
+
+def _unit(vectors: tf.Tensor) -> tf.Tensor:
+    """Vectors of unit length, in float32; a row of zeros stays one and gets no gradient, which would be boundless."""
+    vectors = tf.cast(vectors, tf.float32)
+    square = tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True)
+    is_zero = square < 1e-12
+    return tf.where(is_zero, 0.0, vectors * tf.math.rsqrt(tf.where(is_zero, 1.0, square)))
 
 
 def _of_all_replicas(embedded: Mapping[str, Mapping[str, tf.Tensor]], rows: tf.Tensor) -> tuple[dict, tf.Tensor]:

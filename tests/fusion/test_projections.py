@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.parts import MODALITIES, PATTERNS, embedded
+from tfmmrec.fusion.embedded import of_length
 from tfmmrec.fusion.projections import Projections
 from tfmmrec.types import UsageError
 
@@ -45,3 +46,10 @@ def test_gradients_reach_absent_rows_as_zero_not_nan():
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(layer(parts) ** 2)
     assert all(np.isfinite(gradient).all() for gradient in tape.gradient(total, layer.trainable_weights))
+
+
+def test_long_vectors_keep_their_length_in_half_precision():
+    vectors = tf.fill([1, 2048], 10.0)
+    half = of_length(tf.cast(vectors, tf.float16), 0.1)
+    np.testing.assert_allclose(np.linalg.norm(half.numpy().astype(np.float32)), 0.1, rtol=1e-2)
+    assert half.dtype == tf.float16 and not of_length(tf.zeros([1, 3]), 0.1).numpy().any()

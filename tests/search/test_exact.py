@@ -28,6 +28,14 @@ def test_scores_and_cosines(index):
     np.testing.assert_allclose(index.cosines(queries), [expected, np.zeros(4)], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [7, 10_000])
+def test_nothing_distinguishes_candidates_that_are_all_alike(size):
+    vector = 80 * np.random.default_rng(0).normal(size=64).astype(np.float32)
+    index = ExactIndex([str(row) for row in range(size)], np.tile(vector, (size, 1)))
+    assert not index.differences(tf.constant([0, 3])).numpy().any()
+    assert not index.cosines(tf.random.normal([2, 64])).numpy().any()
+
+
 def test_nothing_distinguishes_an_only_candidate():
     index = ExactIndex(["a"], np.ones((1, 2)))
     np.testing.assert_array_equal(index.cosines(np.ones((1, 2), np.float32)), [[0]])

@@ -71,7 +71,7 @@ def _say(text: str) -> None:
 
 
 def _train(dataset: Dataset, path: Path, model: str, seed: int):
-    from tfmmrec.run_lock import RunLock
+    from tfmmrec.run_lock import LOCK_FILE, RunLock
     from tfmmrec.training import TrainingOptions, train
     from tfmmrec.zoo import ZOO
 
@@ -79,7 +79,7 @@ def _train(dataset: Dataset, path: Path, model: str, seed: int):
         with RunLock(path) as lock:
             lock.take()
             shutil.rmtree(path)
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and any(file.name not in (LOCK_FILE, "statistics.json") for file in path.iterdir()):
         raise UsageError(f"{path} holds something that is no run; name another folder by --out")
     return train(dataset, path, model, options=TrainingOptions(**(ZOO[model].training | {"seed": seed})))
 

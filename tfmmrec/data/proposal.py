@@ -24,7 +24,9 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_TIME = re.compile(r".*time(stamp)?s?|.*(?<!up)(?<!candi)(?<!man)date(time)?|ts|epoch", re.IGNORECASE)
+_TIME = re.compile(
+    r".*time(stamp)?s?(ms|utc)?|.*(?<!up)(?<!upto)(?<!candi)(?<!man)dates?((time)?(utc)?)|ts|epochs?", re.IGNORECASE
+)
 _WHEN = {"at", "on", "when", "created", "updated"}  # bought_at, last_updated: a time if the values look like one
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?")
 _EPOCH_SECONDS = 1e8  # 1973; what is less is rather a count

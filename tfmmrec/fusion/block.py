@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfmmrec.fusion.embedded import masked_vectors
+from tfmmrec.fusion.embedded import masked_vectors, of_length
 from tfmmrec.types import Embedded, UsageError
 
 
@@ -53,7 +53,7 @@ class BlockFusion(tf.keras.layers.Layer):
         for name, vector in zip(sorted(embedded), masked_vectors(embedded, self.compute_dtype), strict=True):
             if name in self.projections:
                 if self.scale is not None:
-                    vector = tf.math.l2_normalize(vector, axis=1, epsilon=1e-6) * self.scale
+                    vector = of_length(vector, self.scale)
                 vector = self.projections[name](vector)
             blocks.append(vector[:, :-1])
             biases.append(vector[:, -1:])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfmmrec.fusion.embedded import masked_vectors, presence
+from tfmmrec.fusion.embedded import masked_vectors, of_length, presence
 from tfmmrec.randomness import Dropout
 from tfmmrec.types import Embedded, UsageError
 
@@ -73,7 +73,7 @@ class EarlyFusion(tf.keras.layers.Layer):
                     f"direct={self.direct}"
                 )
         if self.scale is not None:
-            others = [tf.math.l2_normalize(vector, axis=1, epsilon=1e-6) * self.scale for vector in others]
+            others = [of_length(vector, self.scale) for vector in others]
         x = tf.concat([*others, presence(embedded, self.compute_dtype)], axis=1)  # [batch, sizes + num_modalities]
         for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
             x = dropout(layer(x), training=training)

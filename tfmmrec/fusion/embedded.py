@@ -27,3 +27,9 @@ def masked_vectors(embedded: Mapping[str, Embedded], dtype: str) -> list[tf.Tens
 def presence(embedded: Mapping[str, Embedded], dtype: str) -> tf.Tensor:
     """Which modalities are there, `[batch, num_modalities]` of 0 and 1, in the order of their names."""
     return tf.stack([tf.cast(part["present"], dtype) for _, part in sorted(embedded.items())], axis=1)
+
+
+def of_length(vectors: tf.Tensor, length: float) -> tf.Tensor:
+    """Vectors `[..., dim]` brought to this length; zero stays zero. In float32: half precision overflows."""
+    unit = tf.math.l2_normalize(tf.cast(vectors, tf.float32), axis=-1, epsilon=1e-6)
+    return tf.cast(unit * length, vectors.dtype)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfmmrec.fusion.embedded import masked_vectors
+from tfmmrec.fusion.embedded import masked_vectors, of_length
 from tfmmrec.fusion.projections import Projections
 from tfmmrec.types import Embedded, UsageError
 
@@ -79,8 +79,7 @@ class LowRankFusion(tf.keras.layers.Layer):
         product = 1.0
         for layer, vector in zip(self.factors, masked_vectors(others, self.compute_dtype), strict=True):
             if self.scale is not None:
-                unit = tf.math.l2_normalize(tf.cast(vector, tf.float32), axis=1, epsilon=1e-6)
-                vector = tf.cast(unit * self.scale, self.compute_dtype)
+                vector = of_length(vector, self.scale)
             product *= layer(vector)  # [batch, rank * dim]
         return tf.reduce_sum(tf.reshape(product, [-1, self.rank, self.dim]), axis=1)
 

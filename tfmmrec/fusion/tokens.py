@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from tfmmrec.fusion.embedded import of_length
 from tfmmrec.types import Embedded, UsageError
 
 
@@ -62,8 +63,7 @@ class Tokens(tf.keras.layers.Layer):
         tokens = tf.where(mask[..., None], tokens, tf.zeros_like(tokens))
         if name in self.kernels:
             if self.scale is not None:
-                unit = tf.math.l2_normalize(tf.cast(tokens, tf.float32), axis=2, epsilon=1e-6)
-                tokens = tf.cast(unit * self.scale, self.compute_dtype)
+                tokens = of_length(tokens, self.scale)
             tokens = self.kernels[name](tokens)
         return tokens, mask
 

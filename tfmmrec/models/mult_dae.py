@@ -73,6 +73,10 @@ def build_mult_dae(
     """
     if schema.queries.history is None:
         raise UsageError("mult_dae reads histories, this dataset has none; set queries.history in its config")
+    if content and not schema.candidates.features:
+        raise UsageError("mult_dae with content needs candidates with at least one feature, this dataset has none")
+    if not content and (identifier_dropout or pretrained):
+        raise UsageError("identifier_dropout and pretrained are of mult_dae with content: set content=True")
     features = {}
     if content:
         features = feature_encoders(

@@ -54,7 +54,8 @@ def build_vbpr(
     A query that train does not have gets the biases alone, a candidate that train does not have its content alone.
 
     The paper compares an interaction with one candidate, drawn uniformly. Here all interactions of a step are compared
-    with the same `num_negatives` uniform ones and the mean is taken: the same expectation, with less noise.
+    with the same `num_negatives` uniform ones and the mean is taken, with less noise. Unlike the paper's, they may hold
+    other candidates that the query has chosen.
 
     Args:
         schema: the dataset's description.
@@ -99,7 +100,7 @@ def build_vbpr(
     if not content:
         raise UsageError(
             "vbpr needs candidates with at least one feature, this dataset has none; describe one in its config, or "
-            "take id_only with loss='bpr', which is the same without content"
+            "take id_only with loss='bpr' and negatives='uniform', which has ids without biases"
         )
     if min(dim, content_dim) < 1:
         raise UsageError(f"vbpr's sizes must be at least 1, got dim={dim}, content_dim={content_dim}")

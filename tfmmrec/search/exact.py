@@ -101,11 +101,13 @@ class ExactIndex(tf.Module):
         lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
         filters, more = self.filters.replacements(codes, values)
         center = tf.reduce_mean(vectors, axis=0)
+        center += tf.reduce_mean(vectors - center, axis=0)  # what the long sum's rounding had left
+        differences = _without_rounding(vectors - center, vectors)
         own = [
             (self.ids, ids),
             (self.vectors, vectors),
             (self.center, center),
-            (self.norms, tf.norm(vectors - center, axis=1)),
+            (self.norms, tf.norm(differences, axis=1)),
             (self.popularity, popularity),
         ]
         if history_vectors is not None:
@@ -141,7 +143,12 @@ class ExactIndex(tf.Module):
         """
         directions = tf.math.l2_normalize(differences, axis=1)
         products = self.scores(directions) - tf.linalg.matvec(directions, self.center)[:, None]
-        return tf.math.divide_no_nan(products, self.norms)
+        return tf.clip_by_value(tf.math.divide_no_nan(products, self.norms), -1.0, 1.0)
+
+    def differences(self, rows: tf.Tensor) -> tf.Tensor:
+        """What distinguishes candidates, for `cosines`: int32 rows `[batch]` -> float32 `[batch, dim]`."""
+        vectors = tf.gather(self.vectors, rows)
+        return _without_rounding(vectors - self.center, vectors)
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
@@ -161,3 +168,9 @@ class ExactIndex(tf.Module):
             "filter_feature_fingerprints": self.filters.features.fingerprints,
             "filter_feature_rows": self.filters.features.rows,
         }
+
+
+def _without_rounding(differences: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    """Differences from a mean, zero where they are no more than the rounding of the mean."""
+    norms, whole = tf.norm(differences, axis=1, keepdims=True), tf.norm(vectors, axis=1, keepdims=True)
+    return tf.where(norms > 1e-5 * whole, differences, tf.zeros_like(differences))

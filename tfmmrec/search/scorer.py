@@ -85,6 +85,7 @@ class VectorsScorer:
         columns = self._columns_for(block_size)
         # where the table is too large for that, enough for reading it to pay, but no more scores than it has numbers
         size = max(CHUNK_BYTES // (4 * max(columns.shape[1], 1)), min(64, self.query_vectors.shape[1]), 1)
+        size = max(1, min(size, (2**31 - 1) // max(columns.shape[1], 1)))  # places in the scores are int32
         num_chunks = max(1, -(-len(query_rows) // size))
         bounds = np.linspace(0, len(query_rows), num_chunks + 1, dtype=np.int32)
         bounds = np.stack([bounds, np.searchsorted(seen[:, 0], bounds), np.searchsorted(positives[:, 0], bounds)])

@@ -42,7 +42,7 @@ def two_stage_top_k(
 
     Returns:
         Scores `[batch, k]` in descending order and columns int32 `[batch, k]`. Where a row has fewer than k
-        columns, the rest holds −inf and column −1.
+        columns, the rest holds −inf and column −1. Which of the columns with a score of −inf come is not said.
     """
     scores = tf.convert_to_tensor(scores)
     static_columns, static_k = scores.shape[1], tf.get_static_value(tf.convert_to_tensor(k))
@@ -64,7 +64,8 @@ def two_stage_top_k(
     values, places = tf.math.top_k(inside, k)  # [batch, k]
     columns = places // num_kept * num_blocks + tf.gather(kept, places % num_kept, batch_dims=1)
     columns = tf.where(places < block_size * num_kept, columns, num_columns)
-    ties_go_on = tf.where(tf.reduce_any(values[:, k - 1 : k] == maxima[:, num_kept:], axis=1))  # [rows, 1]
+    last = values[:, k - 1 : k]
+    ties_go_on = tf.where(tf.reduce_any((last == maxima[:, num_kept:]) & (last > -math.inf), axis=1))  # [rows, 1]
     columns = tf.cond(
         tf.size(ties_go_on) > 0,
         lambda: tf.tensor_scatter_nd_update(

@@ -114,7 +114,7 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
     own = model.schema.queries.features
     described = model.signatures["recommend"]["inputs"]
     inputs = _feature_inputs("query", features, own, described)
-    notes = _unknown_values(model, "query", inputs, own) + _unknown_excluded(model, exclude)
+    asked_with, notes = dict(inputs), _unknown_excluded(model, exclude)
     if query_id is not None:
         inputs["query_id"] = query_id
     if dataset is not None:
@@ -127,6 +127,7 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
         inputs["history"] = history[: described["history"]["list_length"]]
     inputs["exclude"] = [*exclude, *inputs.get("exclude", [])][: max(described["exclude"]["list_length"], len(exclude))]
     found = model.ask("recommend", k=k, **inputs)
+    notes = _unknown_values(model, "query", asked_with, own) + notes
     source = found["source"].decode()
     if query_id is not None and source != "query" and not model.knows_query(query_id):
         notes.append(f"the query {query_id!r} is unknown to the model")
@@ -197,7 +198,7 @@ def _unknown_values(model, side: str, inputs: Mapping[str, Any], features: Mappi
         given = inputs.get(f"{side}_{name}")
         if given is None or feature.kind not in ("category", "identifier"):
             continue
-        values = [given] if isinstance(given, str) else given
+        values = [value for value in ([given] if isinstance(given, str) else given) if isinstance(value, str)]
         if feature.separator is not None:
             values = [part for value in values for part in value.split(feature.separator)]
         if feature.kind == "category":  # as its encoder does

@@ -139,8 +139,8 @@ class Recommender:
     def similar(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The nearest candidates by cosine of candidates in the index, itself left out; none for an unknown id."""
         rows = self.index.rows_of(inputs["candidate_id"])
-        vectors = tf.gather(self.index.vectors, tf.maximum(rows, 0))
-        return self._nearest(vectors - self.index.center, rows >= 0, inputs, rows[:, None])
+        differences = self.index.differences(tf.maximum(rows, 0))
+        return self._nearest(differences, rows >= 0, inputs, rows[:, None])
 
     def score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The score of each row's query and candidate."""
