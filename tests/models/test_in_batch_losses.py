@@ -102,7 +102,7 @@ def test_options_out_of_range_are_refused(options, message):
         ({"hard": 2}, "full_softmax", "full_softmax counts every candidate"),
         ({"mask_known": True}, "full_softmax", "full_softmax counts every candidate"),
         ({"mask_known": True}, "bpr", "mask_known_positives reads the query's history: give the query tower one"),
-        ({"kind": "popularity"}, "hinge", "negatives by popularity need candidate_counts"),
+        ({"kind": "popularity"}, "hinge", "seen in train: give candidate_counts"),
     ],
 )
 def test_what_a_loss_cannot_do_is_refused(options, loss, message):

@@ -27,7 +27,7 @@ def test_auto_goes_by_the_size_of_the_catalogue(loss, num_candidates, expected):
         ("sampled_softmax", {"global_batch_size": 16}, True, 16),
         ("sampled_softmax", {"global_batch_size": 16, "count_frequencies": False}, False, None),
         ("sampled_softmax", {"negatives": "uniform"}, True, None),
-        ("sampled_softmax", {"negatives": "mixed", "global_batch_size": 16, "count_frequencies": False}, False, None),
+        ("sampled_softmax", {"negatives": "mixed", "global_batch_size": 16, "count_frequencies": False}, True, None),
     ],
 )
 def test_frequencies_are_counted_where_they_can_be(loss, options, counted, batch):

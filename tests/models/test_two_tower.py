@@ -182,7 +182,7 @@ def test_the_catalogue_is_asked_for():
         ({"loss": "bpr", "pooling": True}, "under bpr leave it out"),
         ({"negatives": "mixed"}, "full_softmax counts every candidate"),
         ({"loss": "bpr", "history": False, "mask_known_positives": True}, "reads the query's history"),
-        ({"loss": "sampled_softmax", "negatives": "popularity"}, "need candidate_counts"),
+        ({"loss": "sampled_softmax", "negatives": "popularity"}, "seen in train: give candidate_counts"),
     ],
 )
 def test_what_contradicts_itself_is_refused(options, message):

@@ -129,6 +129,7 @@ def test_negatives_arrive():
     assert build().negatives == NegativeOptions() and build().negative_sampler is None
     of_stream = build(loss="sampled_softmax", negatives="mixed", count_frequencies=False)
     assert of_stream.streaming_frequency is not None
+    assert of_stream.negative_sampler.num_drawable == (np.array(statistics().candidate_counts) > 0).sum()
     # what is drawn is corrected by how it is drawn: there is nothing to count
     drawn = build(loss="sampled_softmax", negatives="uniform", count_frequencies=False)
     assert drawn.streaming_frequency is None

@@ -99,7 +99,7 @@ def test_mixed_negatives_are_the_batch_and_drawn_ones_each_once(masked):
 
 
 def test_mixed_negatives_of_a_stream():
-    model = make("sampled_softmax", negatives="mixed", num_negatives=3)
+    model = make("sampled_softmax", negatives="mixed", num_negatives=3, candidate_counts=COUNTS)
     losses = [float(model.compute_loss(interactions(ROWS, POSITIVE), training=True)) for _ in range(3)]
     assert np.isfinite(losses).all()
     seen = model.streaming_frequency.last.numpy()[:NUM_CANDIDATES] >= 0
@@ -108,7 +108,7 @@ def test_mixed_negatives_of_a_stream():
 
 def test_drawn_negatives_come_from_the_catalogue():
     for loss in ("bpr", "hinge", "sampled_softmax"):
-        model = make(loss, negatives="uniform", num_negatives=5)
+        model = make(loss, negatives="uniform", num_negatives=5, candidate_counts=COUNTS)
         assert model.needs_catalogue and model.history_table is not None
         inputs = interactions(ROWS, POSITIVE) | {"candidate": {}}
         assert np.isfinite(model.compute_loss(inputs, training=True))

@@ -95,8 +95,11 @@ class NegativeOptions:
             )
         if self.mask_known and "history" not in inputs:
             raise UsageError("mask_known_positives reads the query's history: give the query tower one, or turn it off")
-        if self.kind == "popularity" and counts is None:
-            raise UsageError("negatives by popularity need candidate_counts, or take negatives='uniform'")
+        if self.draws and counts is None:
+            raise UsageError(
+                f"negatives={self.kind!r} are drawn from the candidates seen in train: give candidate_counts, or take "
+                "negatives='in_batch'"
+            )
 
 
 def row_losses(

@@ -35,8 +35,8 @@ def loss_arguments(
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
 
     Returns:
-        loss, negatives, num_candidates, candidate_counts and global_batch_size; the last two are None where the loss
-        estimates frequencies from the stream.
+        loss, negatives, num_candidates, candidate_counts and global_batch_size. Where the loss estimates frequencies
+        from the stream, global_batch_size is None, and so are candidate_counts unless negatives are drawn by them.
     """
     estimates = loss == "sampled_softmax" and negatives in ("in_batch", "mixed")
     counted = not estimates or (count_frequencies and global_batch_size is not None)
@@ -44,6 +44,6 @@ def loss_arguments(
         "loss": loss,
         "negatives": negatives,
         "num_candidates": statistics.num_candidates,
-        "candidate_counts": np.asarray(statistics.candidate_counts) if counted else None,
+        "candidate_counts": np.asarray(statistics.candidate_counts) if counted or negatives != "in_batch" else None,
         "global_batch_size": global_batch_size if counted and loss == "sampled_softmax" else None,
     }

@@ -56,9 +56,10 @@ class TwoTower(Trainable):
         loss: see above.
         temperature: the score is divided by it inside the loss. For hinge this is the choice of the margin.
         candidate_counts: `[num_candidates]` interactions of each candidate in train; needed by the full losses (those
-            without any are left out of the denominator) and, for the sampled one, to count frequencies. None for a
-            sampled softmax that estimates them from the stream.
-        global_batch_size: rows over all replicas, for the sampled softmax with counted frequencies.
+            without any are left out of the denominator), for drawn negatives, and for the sampled softmax to count
+            frequencies. None for one that estimates them from the stream.
+        global_batch_size: rows over all replicas, for the sampled softmax with counted frequencies; None for one that
+            estimates them.
         num_candidates: how many candidates there are.
         content_weight: weight of the same loss with all identifiers of candidates absent and without gradient to the
             queries, so that content alone learns to stand in for them; 0 for none. Of full_softmax and multinomial.
@@ -99,7 +100,8 @@ class TwoTower(Trainable):
         if loss not in IN_BATCH_LOSSES and candidate_counts is None:
             raise UsageError(f"{loss} needs candidate_counts, the number of interactions of each candidate in train")
         corrected = loss == "sampled_softmax" and options.of_batch
-        if corrected and (candidate_counts is None) != (global_batch_size is None):
+        streaming = corrected and global_batch_size is None
+        if corrected and (streaming != (candidate_counts is None)) and not (streaming and options.draws):
             raise UsageError("sampled_softmax takes candidate_counts and global_batch_size together, or neither")
         if history_tower is not None and loss in IN_BATCH_LOSSES:
             raise UsageError(
@@ -116,7 +118,7 @@ class TwoTower(Trainable):
         self.negatives = options
         self.streaming_frequency = self.negative_sampler = None
         self._log_probability = self._candidate_mask = None
-        if corrected and candidate_counts is None:
+        if streaming:
             self.streaming_frequency = StreamingFrequency(name="frequency")
         elif corrected:
             log_probability = log_inclusion_probability(np.asarray(candidate_counts, np.float64), global_batch_size)
@@ -124,8 +126,8 @@ class TwoTower(Trainable):
         elif loss not in IN_BATCH_LOSSES:
             self._candidate_mask = tf.constant(np.asarray(candidate_counts) > 0)
         if options.draws:
-            counts = np.ones(num_candidates) if candidate_counts is None else candidate_counts
-            self.negative_sampler = NegativeSampler(num_negatives, counts, 0.75 if negatives == "popularity" else 0.0)
+            power = 0.75 if negatives == "popularity" else 0.0
+            self.negative_sampler = NegativeSampler(num_negatives, candidate_counts, power)
         self._catalogue: tuple = ()  # eager tensors: captured by the step, no weights of the model
         self._has_history = "history" in query_tower.encoders
         self.history_table = None
