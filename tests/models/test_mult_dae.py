@@ -113,8 +113,17 @@ def test_without_a_history_it_is_refused():
         ({"dim": 0}, "must be at least 1, got dim=0"),
         ({"dropout": 1.0}, r"history dropout must lie in \[0, 1\), got 1.0"),
         ({"content": True, "pretrained": {"price": "handle"}}, "pretrained: price is of kind number"),
+        ({"identifier_dropout": 0.5}, "identifier_dropout and pretrained are of mult_dae with content"),
+        ({"pretrained": {"title": "somewhere"}}, "identifier_dropout and pretrained are of mult_dae with content"),
     ],
 )
 def test_what_cannot_be_built_is_refused(options, message):
     with pytest.raises(UsageError, match=message):
         build(**options)
+
+
+def test_content_of_candidates_without_features_is_refused():
+    schema = catalogue().schema
+    candidates = schema.candidates.model_copy(update={"features": {}})
+    with pytest.raises(UsageError, match="with content needs candidates with at least one feature"):
+        build_mult_dae(schema.model_copy(update={"candidates": candidates}), statistics(), content=True)
