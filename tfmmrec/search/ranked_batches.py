@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfmmrec.data.interactions import Interactions
-from tfmmrec.search.scorer import Scorer, VectorsScorer, ranked
+from tfmmrec.search.scorer import PoolScorer, Scorer, VectorsScorer, ranked
 from tfmmrec.types import UsageError
 
 MAX_SCORE_BYTES = 64 * 2**20
@@ -69,7 +69,7 @@ def ranked_batches(
     """Ranks the queries that have a positive, never holding the scores of many queries.
 
     Args:
-        scorer: gives the scores; asked once for a batch, whatever the number of pools.
+        scorer: gives the scores; asked once for a batch, whatever the number of pools, unless it is a `PoolScorer`.
         seen: interactions whose candidates are left out; positives among them do not count.
         positives: what each query should find; a repeated pair counts once.
         pools: what to rank.
@@ -83,9 +83,9 @@ def ranked_batches(
         UsageError: the scorer's scores are not [queries, num_candidates], or NaN.
     """
     num_candidates = positives.num_candidates
-    if isinstance(scorer, VectorsScorer):
+    if isinstance(scorer, PoolScorer):
         scorer.check(positives.num_queries, num_candidates)
-    else:
+    if not isinstance(scorer, VectorsScorer):
         batch_size = max(1, min(batch_size, MAX_SCORE_BYTES // (4 * max(num_candidates, 1))))
     has_positive = np.diff(positives.indptr) > 0
     if query_rows is None:
@@ -99,7 +99,7 @@ def ranked_batches(
         if len(seen) > 1:
             seen_pairs = seen_pairs[np.argsort(seen_pairs[:, 0], kind="stable")]
         wanted = _without(_pairs(positives, rows), seen_pairs, num_candidates)
-        scores = None if isinstance(scorer, VectorsScorer) else _scores(scorer, rows, num_candidates)
+        scores = None if isinstance(scorer, PoolScorer) else _scores(scorer, rows, num_candidates)
         pairs = [wanted[pool.mask[wanted[:, 1]]] for pool in pools]
         return [
             ranker(rows, scores, seen_pairs, mine, k) for ranker, mine in zip(rankers, pairs, strict=True) if len(mine)
@@ -139,7 +139,7 @@ def _ranker(scorer: Scorer, pool: Pool, num_candidates: int) -> Callable[..., Ra
     columns = np.flatnonzero(pool.mask).astype(np.int32)  # pool column -> candidate row
     column_of = np.full(num_candidates, -1, np.int32)
     column_of[columns] = np.arange(columns.size)
-    if isinstance(scorer, VectorsScorer) and not whole:
+    if isinstance(scorer, PoolScorer) and not whole:
         scorer = scorer.within(columns)
 
     def rank(rows, scores, seen_pairs, pairs, k) -> RankedBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +18,39 @@ Scorer = Callable[[np.ndarray], "tf.Tensor | np.ndarray"]
 """Query rows int32 `[batch]` -> scores float32 `[batch, num_candidates]`; −inf is never recommended."""
 
 
-class VectorsScorer:
+class PoolScorer(ABC):
+    """A scorer that ranks by itself: among any pool of candidates, and told what is seen."""
+
+    @property
+    @abstractmethod
+    def num_candidates(self) -> int:
+        """Columns of the scores."""
+
+    @abstractmethod
+    def check(self, num_queries: int, num_candidates: int) -> None:
+        """Refuses a dataset of other lengths, by a UsageError."""
+
+    @abstractmethod
+    def within(self, columns: np.ndarray) -> PoolScorer:
+        """The scorer of some of the candidates, int `[n]`, in that order."""
+
+    @abstractmethod
+    def ranked(self, query_rows: np.ndarray, seen: np.ndarray, positives: np.ndarray, k: int) -> Ranked:
+        """The heads of these queries' rankings.
+
+        Args:
+            query_rows: int `[batch]`.
+            seen: int32 `[num_seen, 2]`, pairs (place in `query_rows`, column), in the order of their places.
+            positives: int32 `[num_positives, 2]`, the same.
+            k: length of the heads.
+        """
+
+    @abstractmethod
+    def __call__(self, query_rows: np.ndarray) -> tf.Tensor:
+        """Query rows int `[batch]` -> scores float32 `[batch, num_candidates]`."""
+
+
+class VectorsScorer(PoolScorer):
     """Scores are dot products of two tables of vectors.
 
     Args:
@@ -73,13 +106,8 @@ class VectorsScorer:
         return VectorsScorer(self.query_vectors, self.candidate_vectors[columns])
 
     def ranked(self, query_rows: np.ndarray, seen: np.ndarray, positives: np.ndarray, k: int) -> Ranked:
-        """`masked_top_k` of these queries' scores, a few queries at a time, in a graph that never copies them.
-
-        Args:
-            query_rows: int `[batch]`.
-            seen: int32 `[num_seen, 2]`, pairs (place in `query_rows`, column), in the order of their places.
-            positives: int32 `[num_positives, 2]`, the same.
-            k: length of the heads.
+        """`masked_top_k` of these queries' scores, a few queries at a time, in a graph that never copies them; see
+        `PoolScorer.ranked`.
         """
         block_size = block_size_for(max(self.num_candidates, 1), k + 1)
         columns = self._columns_for(block_size)
