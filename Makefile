@@ -3,6 +3,7 @@
 #   make demo        train, evaluate, export and ask on the embedded catalogue (writes demo/)
 #   make test        the tests          make test-slow   the slow ones too
 #   make lint        style and format   make compat      a smoke test on TensorFlow 2.21
+#   make docs        the table of models in README.md, from the zoo
 #   make setup       the environment alone               make clean   removes what make made
 #
 # PYTHON names the interpreter (3.11 to 3.13), VENV the environment's folder, PYTEST_ARGS more arguments to pytest:
@@ -23,7 +24,7 @@ STAMP := .tfmmrec-installed
 PYTEST := -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format compat clean
+.PHONY: help setup demo test test-slow lint format docs compat clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^pytest.s own/,$$d'
@@ -62,6 +63,10 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup
+	table=$$($(BIN)/tfmmrec zoo models --markdown) && printf '%s\n' "$$table" | \
+		sed -i -e '/<!-- zoo:begin -->/,/<!-- zoo:end -->/{//!d}' -e '/<!-- zoo:begin -->/r /dev/stdin' README.md
 
 compat: $(VENV_COMPAT)/$(STAMP)
 	$(VENV_COMPAT)/bin/python -m pytest -q tests/compat $(PYTEST_ARGS)

@@ -1,10 +1,12 @@
-"""The README's examples in Python do what it says."""
+"""The README's examples in Python do what it says, and its table of models is the zoo's."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+
+from tfmmrec.cli.main import main
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -33,3 +35,10 @@ def test_a_pipeline_of_one_s_own():
     assert len(model.history.history["loss"]) == 5
     assert model.history.history["loss"][-1] < model.history.history["loss"][0]
     assert model.candidate_tower.encoders["title"].trainable_weights
+
+
+def test_the_table_of_models_is_the_zoo_s(capsys):
+    (table,) = re.findall(r"<!-- zoo:begin -->\n(.*?)<!-- zoo:end -->", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert main(["zoo", "models", "--markdown"]) == 0
+    found = capsys.readouterr().out
+    assert table == found, "README.md has another table of models than the zoo: run `make docs` and commit README.md"

@@ -6,7 +6,7 @@ import json
 
 import tfmmrec.alignment
 from tfmmrec.cli.main import main
-from tfmmrec.cli.zoo import _describe
+from tfmmrec.cli.zoo import _describe, _markdown
 from tfmmrec.zoo import ZOO
 
 
@@ -23,6 +23,20 @@ def test_everything_is_shown_to_people(capsys):
     shown = capsys.readouterr().out
     for word in ("two_tower", "EarlyFusion", "TextEncoder", "sampled_softmax", "SubspaceAlignment"):
         assert word in shown
+
+
+def test_tables_in_markdown(capsys):
+    assert main(["zoo", "models", "--markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["| name | kind | paper | needs | when |", "| --- | --- | --- | --- | --- |"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {name}" for name in ZOO]
+    assert main(["zoo", "--markdown"]) == 0
+    shown = capsys.readouterr().out
+    assert all(heading in shown for heading in ("### models\n\n| name |", "\n\n### alignments\n\n| name |"))
+
+
+def test_a_bar_in_markdown_does_not_end_a_cell():
+    assert _markdown(["a", "b"], [["x|y", "z"]]) == "| a | b |\n| --- | --- |\n| x\\|y | z |"
 
 
 def test_alignments_as_json(capsys):

@@ -26,6 +26,7 @@ _CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z][\w-]+)?,? \(?(?
 
 def zoo(
     part: Annotated[Part | None, typer.Argument(help="Only these; all when left out.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As tables in Markdown.")] = False,
     json: Json = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """List the models and their parts: paper, needs, and when to use which.
@@ -37,8 +38,17 @@ def zoo(
     answer = {name: _models() if name == "models" else _parts(name) for name in names}
     for name, entries in answer.items():
         rows = [[_cell(value) for value in entry.values()] for entry in entries]
-        console().print(table(list(entries[0]), rows, title=name))
+        if markdown:
+            text = _markdown(list(entries[0]), rows)
+            console().print(text if part else f"### {name}\n\n{text}\n", markup=False, highlight=False, soft_wrap=True)
+        else:
+            console().print(table(list(entries[0]), rows, title=name))
     return answer
+
+
+def _markdown(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _cell(value: str | list[str]) -> str:
