@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from tfmmrec.models.mult_dae import build_mult_dae
+from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.two_tower_builder import build_two_tower
 from tfmmrec.models.vbpr import build_vbpr
 from tfmmrec.types import UsageError
@@ -64,6 +65,8 @@ _PAIRWISE: dict[str, Any] = {  # of losses whose rows are interactions, many mor
     "patience": 5,
 }
 
+_RANKING: dict[str, Any] = _PAIRWISE | {"validate_every": 2}
+
 ZOO: dict[str, ZooEntry] = {
     "two_tower": ZooEntry(
         build_two_tower,
@@ -112,6 +115,14 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; histories of queries; with content=true features of candidates",
         "histories say it all: a strong and quick baseline, for new queries too",
         _TRAINING,
+    ),
+    "ranker": ZooEntry(
+        build_ranker,
+        "ranking",
+        "Covington et al. 2016",
+        "interactions; uses whatever features and history there are",
+        "to order what a retrieval model has found; a network sees each pair",
+        _RANKING,
     ),
 }
 

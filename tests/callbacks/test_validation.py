@@ -78,3 +78,41 @@ def test_in_a_fit_its_metrics_reach_the_callbacks_after_it():
     model.compile(optimizer="sgd", loss="mse")
     history = model.fit(np.ones((2, 1)), np.ones((2, 1)), callbacks=[Validation(Embedder(), TRAIN, VALID)], verbose=0)
     assert history.history["val_recall@20"] == [1.0]
+
+
+class Ranking:
+    """A ranking model: a pair's score is its candidate's number."""
+
+    kind = "ranking"
+
+    def score_pairs(self, query_parts, candidate_parts, training=False):
+        return query_parts[:, 1] * candidate_parts[:, 0]
+
+
+class RankingEmbedder(Embedder):
+    """Queries' parts have another size than candidates'."""
+
+    model = Ranking()
+
+    def queries(self, rows, candidates, history):
+        return np.repeat(super().queries(rows, candidates, history), 2, axis=1)
+
+
+def test_a_ranking_model_scores_pairs():
+    assert validate(embedder=RankingEmbedder(), ks=(2,)) == validate(ks=(2,))
+
+
+def test_a_ranking_model_validates_on_as_many_queries_as_its_pairs_allow():
+    for max_pairs, num_queries in ((10, 2), (9, 1), (1, 1)):
+        assert len(Validation(RankingEmbedder(), TRAIN, VALID, max_pairs=max_pairs).queries) == num_queries
+
+
+def test_scores_of_a_ranking_model_that_has_diverged_are_named_so():
+    class Diverged(Ranking):
+        def score_pairs(self, query_parts, candidate_parts, training=False):
+            return candidate_parts[:, 0] / 0.0
+
+    embedder = RankingEmbedder()
+    embedder.model = Diverged()
+    with pytest.raises(FloatingPointError, match="scores are no longer finite in epoch 1; lower the learning rate"):
+        validate(embedder=embedder)

@@ -43,6 +43,11 @@ class ModelCase:
     own: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> str:
+        """retrieval or ranking."""
+        return ZOO[self.model].kind
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """Small, and those that make the case."""
         known = ZOO[self.model].hyperparameters
@@ -79,6 +84,7 @@ CASES: list[ModelCase] = [
     ModelCase("mixed negatives", "two_tower", {**SAMPLED, "negatives": "mixed", "num_negatives": 8}),
     ModelCase("autoencoder of content", "mult_dae", {"content": True, "identifier_dropout": 0.25}),
     ModelCase("vbpr under a softmax", "vbpr", {"loss": "auto"}),
+    ModelCase("ranker under a softmax", "ranker", {"loss": "softmax", "num_negatives": 3, "dropout": 0.1}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]
@@ -212,7 +218,10 @@ def ready(
         tables = {} if model.needs_catalogue else candidates
         groups = strategy.num_replicas_in_sync
         stream = InteractionBatches(dataset.train, queries, tables, batch_size, length, num_groups=groups)
-    return Ready(model, stream, Embedder(model, queries, candidates, NUM_CANDIDATES, length))
+    embedder = Embedder(model, queries, candidates, NUM_CANDIDATES, length)
+    if model.history_table is not None:  # as `RefreshHistory` does before the first step
+        model.history_table.assign(embedder.candidates())
+    return Ready(model, stream, embedder)
 
 
 def named(name: str) -> ModelCase:

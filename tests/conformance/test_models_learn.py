@@ -9,7 +9,8 @@ from tests.conformance.models import by_name, named
 from tfmmrec.baselines import most_popular
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
-from tfmmrec.evaluation import evaluate
+from tfmmrec.evaluation import evaluate, vectors_scorer
+from tfmmrec.search import PairScorer
 from tfmmrec.training import TrainingOptions, train
 from tfmmrec.zoo import ZOO
 
@@ -32,7 +33,11 @@ def test_better_than_most_popular(case, dataset, tmp_path):
     embedder = run.embedder(dataset)
     candidates = embedder.candidates()
     queries = embedder.queries(np.arange(len(dataset.queries)), candidates, dataset.train)
-    found = evaluate(lambda rows: queries[rows] @ candidates.T, dataset).metrics
+    if case.kind == "ranking":
+        scorer = PairScorer(run.model, queries, candidates)
+    else:
+        scorer = vectors_scorer(queries, candidates)
+    found = evaluate(scorer, dataset).metrics
     popular = evaluate(most_popular(dataset), dataset).metrics
     assert found["all"]["ndcg@20"] > 1.05 * popular["all"]["ndcg@20"]
     if case.model == "two_tower":  # it knows what is new by its content, where popularity knows nothing

@@ -60,11 +60,12 @@ def missing_of(model, name, like):
 
 
 @pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
-def test_both_sides_have_vectors_of_one_size(case):
+def test_every_row_has_a_vector_of_its_own_and_both_sides_of_retrieval_one_size(case):
     model, candidates, queries = built(case.name)
     one = embed_candidates(model, candidates)
     other = embed_queries(model, queries, histories(), embed_history(model, candidates))
-    assert one.shape == other.shape and one.shape[0] == len(ROWS)
+    assert len(one) == len(other) == len(ROWS)
+    assert case.kind == "ranking" or one.shape == other.shape
     assert np.isfinite(one).all() and np.isfinite(other).all()
     assert len(np.unique(one.round(5), axis=0)) == len(ROWS) == len(np.unique(other.round(5), axis=0))
 

@@ -30,7 +30,7 @@ def kept_by_steps(model):
     """What steps change without training it: counts, estimates, tables that are refreshed."""
     metrics = {variable.ref() for metric in model.metrics for variable in metric.variables}
     own = {v.ref() for layer in model.submodules if hasattr(layer, "count") for v in (layer.count,)}
-    frequency = model.streaming_frequency
+    frequency = getattr(model, "streaming_frequency", None)
     return metrics | own | {v.ref() for v in (frequency.variables if frequency is not None else [])}
 
 

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "BlockFusion": "block",
         "CrossAttentionFusion": "cross_attention",
         "EarlyFusion": "early",
+        "FieldsFusion": "fields",
         "GatedFusion": "gated",
         "HybridFusion": "hybrid",
         "LateFusion": "late",

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "log_inclusion_probability": "negatives",
         "log_union_probability": "sampling",
         "multinomial": "multinomial",
+        "pointwise": "pointwise",
         "popularity_negatives": "sampling",
         "sampled_softmax": "sampled_softmax",
         "uniform_negatives": "sampling",

@@ -2,4 +2,6 @@
 
 from tfmmrec._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(__name__, {"Trainable": "trainable", "TwoTower": "two_tower"})
+__getattr__, __dir__, __all__ = attach(
+    __name__, {"RankingModel": "ranking_model", "Trainable": "trainable", "TwoTower": "two_tower"}
+)

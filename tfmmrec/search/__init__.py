@@ -5,10 +5,13 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "CascadeScorer": "cascade",
         "ContentSample": "content_sample",
         "ExactIndex": "exact",
         "FilterColumns": "filter_columns",
         "Filters": "filters",
+        "PairScorer": "pair_scorer",
+        "PoolScorer": "scorer",
         "QueryHistories": "query_histories",
         "VectorsScorer": "scorer",
         "best_candidates": "filters",

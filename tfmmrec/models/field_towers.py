@@ -1,0 +1,63 @@
+"""Both sides of a ranking model as fields."""
+
+from __future__ import annotations
+
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.encoders.history import HistoryEncoder
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.fusion.fields import FieldsFusion
+from tfmmrec.models.parts import feature_encoders
+from tfmmrec.schema import Schema
+from tfmmrec.towers import Tower
+from tfmmrec.types import UsageError
+
+
+def field_towers(
+    schema: Schema,
+    statistics: Statistics,
+    dim: int,
+    feature_dim: int,
+    *,
+    query_id: bool,
+    scale: float | None = None,
+    identifier_dropout: float = 0.0,
+    query_identifier_dropout: float = 0.0,
+    history_dropout: float = 0.0,
+    **options,
+) -> tuple[Tower, Tower]:
+    """The towers of a query (its id, its features, its history) and of a candidate (its id, its features).
+
+    Args:
+        schema: the dataset's description.
+        statistics: what was counted of it.
+        dim: size of every field.
+        feature_dim: size of a feature's vector before that.
+        query_id: the query's id is a field.
+        scale: length of a feature's vector before its projection; None leaves it as it is.
+        identifier_dropout: share of candidate ids made absent in training.
+        query_identifier_dropout: the same for query ids.
+        history_dropout: share of a history's entries left out in training.
+        options: of the candidates' `feature_encoders`; queries have the same, but no cached encoders.
+
+    Raises:
+        UsageError: a size below 1, or a query without any field.
+    """
+    if min(dim, feature_dim) < 1:
+        raise UsageError(f"sizes of fields must be at least 1, got dim={dim}, feature_dim={feature_dim}")
+    candidates = {
+        "id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id")
+    } | feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **options)
+    # queries are not encoded once: whoever asks may be new
+    live = {name: value for name, value in options.items() if not name.startswith("pretrained")}
+    live |= {"text_mode": "finetuned", "image_mode": "finetuned"}
+    queries = feature_encoders(schema.queries.features, statistics.queries, feature_dim, **live)
+    if query_id:
+        queries["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
+    if schema.queries.history is not None:
+        queries["history"] = HistoryEncoder(schema.queries.history.length, dropout=history_dropout, name="history")
+    if not queries:
+        raise UsageError("a query needs at least one field: set query_id=true, or describe a history or a feature")
+    return (
+        Tower(queries, FieldsFusion(dim, direct=["id"], scale=scale, name="fusion"), name="query_tower"),
+        Tower(candidates, FieldsFusion(dim, direct=["id"], scale=scale, name="fusion"), name="candidate_tower"),
+    )

@@ -1,0 +1,148 @@
+"""The ranker: a network over a query's and a candidate's vector, their product, and their content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.fusion.fields import split_fields
+from tfmmrec.models.field_towers import field_towers
+from tfmmrec.models.ranking_model import RankingModel
+from tfmmrec.models.score_network import ScoreNetwork
+from tfmmrec.schema import Schema
+
+
+@tf.keras.utils.register_keras_serializable("tfmmrec")
+class Ranker(tf.keras.layers.Layer):
+    """logit = MLP([q ; c ; q ⊙ c ; features]), the ranking stage of Covington et al. 2016 over two towers.
+
+    q = Σ_f v_f over the fields of the query, c the same of the candidate: linear early fusion. The features are the
+    fields of content of both sides, and which fields are there.
+
+    Args:
+        query_fields: names of the query's fields, in their order.
+        candidate_fields: the same of the candidate.
+        hidden_dims: of the MLP.
+        dropout: in it.
+        use_bias: see `ScoreNetwork`.
+    """
+
+    def __init__(
+        self,
+        query_fields: Sequence[str],
+        candidate_fields: Sequence[str],
+        hidden_dims: Sequence[int] = (128, 64),
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.query_fields = tuple(query_fields)
+        self.candidate_fields = tuple(candidate_fields)
+        self.network = ScoreNetwork(hidden_dims, dropout, use_bias, name="network")
+
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Parts `[n, query_dim]` and `[n, candidate_dim]` -> float32 `[n]`."""
+        fused, features = [], []
+        for parts, names in zip(inputs, (self.query_fields, self.candidate_fields), strict=True):
+            vectors, present = split_fields(parts, len(names))  # [n, num_fields, dim], [n, num_fields]
+            fused.append(tf.reduce_sum(vectors, axis=1))
+            content = [vectors[:, place] for place, name in enumerate(names) if name not in ("id", "history")]
+            features += [*content, tf.cast(present, vectors.dtype)]
+        query, candidate = fused
+        return self.network(tf.concat([query, candidate, query * candidate, *features], axis=1), training=training)
+
+    def get_config(self):
+        return super().get_config() | {
+            "query_fields": list(self.query_fields),
+            "candidate_fields": list(self.candidate_fields),
+            "hidden_dims": list(self.network.hidden_dims),
+            "dropout": self.network.dropout,
+            "use_bias": self.network.use_bias,
+        }
+
+
+def build_ranker(
+    schema: Schema,
+    statistics: Statistics,
+    *,
+    dim: int = 64,
+    feature_dim: int = 64,
+    hidden_dims: tuple[int, ...] = (128, 64),
+    dropout: float = 0.0,
+    content_scale: float | None = 1.0,
+    query_id: bool | None = None,
+    identifier_dropout: float = 0.1,
+    query_identifier_dropout: float = 0.0,
+    history_dropout: float = 0.0,
+    loss: str = "pointwise",
+    num_negatives: int = 8,
+    num_drawn: int = 256,
+    text_mode: str = "cached",
+    text_dim: int = 128,
+    max_words: int = 128,
+    image_mode: str = "cached",
+    image_size: int = 64,
+    pretrained: Mapping[str, str] | None = None,
+    pretrained_mode: str = "cached",
+) -> RankingModel:
+    """Builds a ranker for a dataset, see `Ranker`.
+
+    Args:
+        schema: the dataset's description.
+        statistics: what was counted of it.
+        dim: size of every field, and of q and c.
+        feature_dim: size of each content feature's vector before its projection.
+        hidden_dims: hidden layers of the network.
+        dropout: in them.
+        content_scale: length of a feature's vector before its projection; None leaves it as it is.
+        query_id: the query's id is a field. None: where there is no history, beside which it learns by heart.
+        identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
+        query_identifier_dropout: the same for query ids.
+        history_dropout: share of a history's entries left out in training.
+        loss: pointwise or softmax, see `RankingModel`.
+        num_negatives: of each interaction.
+        num_drawn: candidates that a step draws for all its interactions.
+        text_mode: cached or finetuned, for the words of candidates.
+        text_dim: size of a text's vector.
+        max_words: cap on the words read of a text.
+        image_mode: cached or finetuned, for the small image network.
+        image_size: pixels in height and width it sees.
+        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained_mode: frozen, cached or finetuned, of those.
+
+    Raises:
+        UsageError: an unknown loss, or a number out of range.
+    """
+    query_tower, candidate_tower = field_towers(
+        schema,
+        statistics,
+        dim,
+        feature_dim,
+        query_id=schema.queries.history is None if query_id is None else query_id,
+        scale=content_scale,
+        identifier_dropout=identifier_dropout,
+        query_identifier_dropout=query_identifier_dropout,
+        history_dropout=history_dropout,
+        text_mode=text_mode,
+        text_dim=text_dim,
+        max_words=max_words,
+        image_mode=image_mode,
+        image_size=image_size,
+        pretrained=pretrained,
+        pretrained_mode=pretrained_mode,
+    )
+    fields = sorted(query_tower.encoders), sorted(candidate_tower.encoders)
+    return RankingModel(
+        query_tower,
+        candidate_tower,
+        Ranker(*fields, hidden_dims, dropout, use_bias=loss == "pointwise", name="scorer"),
+        num_candidates=statistics.num_candidates,
+        candidate_counts=np.asarray(statistics.candidate_counts),
+        loss=loss,
+        num_negatives=num_negatives,
+        num_drawn=num_drawn,
+    )
