@@ -11,6 +11,8 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfmmrec.models.mmal import build_mmal
+from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mult_dae import build_mult_dae
 from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.two_tower_builder import build_two_tower
@@ -122,6 +124,22 @@ ZOO: dict[str, ZooEntry] = {
         "Covington et al. 2016",
         "interactions; uses whatever features and history there are",
         "to order what a retrieval model has found; a network sees each pair",
+        _RANKING,
+    ),
+    "mmdfm": ZooEntry(
+        build_mmdfm,
+        "ranking",
+        "Guo et al. 2017",
+        "interactions; uses whatever features and history there are",
+        "a second stage in which every feature of the query meets every one of the candidate",
+        _RANKING,
+    ),
+    "mmal": ZooEntry(
+        build_mmal,
+        "ranking",
+        "Vaswani et al. 2017",
+        "interactions; features of candidates",
+        "a second stage in which the query says which modality of a candidate matters",
         _RANKING,
     ),
 }
