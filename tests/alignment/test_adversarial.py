@@ -67,7 +67,32 @@ def test_reversal_leaves_values():
     np.testing.assert_allclose(tape.gradient(total, values), [-0.3, -0.6, -0.9], rtol=1e-6)
 
 
-def trained_accuracy(reverse):
+def test_turns_give_one_player_the_gradients_of_both_at_once_and_the_other_none():
+    parts = embedded()
+    inputs = [part["vector"] for part in parts.values()]
+
+    def gradients(layer):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            loss = loss_of(layer, parts)
+        own = [weight for dense in layer.discriminator for weight in dense.trainable_weights]
+        return loss, *tape.gradient(loss, [own, layer.kernels + inputs])
+
+    layers = []
+    for updates in ("at_once", "alternating"):
+        tf.keras.utils.set_random_seed(0)
+        layers.append(AdversarialAlignment(3, strength=0.4, updates=updates))
+        layers[-1](parts)
+    (loss, own, others), turns = gradients(layers[0]), [gradients(layers[1]) for _ in range(3)]
+    for turn, (turn_loss, turn_own, turn_others) in enumerate(turns):
+        np.testing.assert_allclose(turn_loss, loss, rtol=1e-6)
+        for ones, found, learns in ((own, turn_own, turn in (0, 2)), (others, turn_others, turn == 1)):
+            for one, gradient in zip(ones, found, strict=True):
+                assert np.abs(one).max() > 1e-5
+                np.testing.assert_allclose(gradient, one if learns else np.zeros_like(one), rtol=1e-5, atol=1e-8)
+
+
+def trained_accuracy(steps=1500, **options):
     """Of modalities that differ in mean and spread, some of them missing, over the last steps of a training."""
     tf.keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
@@ -78,7 +103,7 @@ def trained_accuracy(reverse):
         }
         for name, size, center, spread in (("a", 4, 1.0, 0.3), ("b", 6, -0.5, 1.0), ("c", 5, 0.2, 0.6))
     }
-    layer = AdversarialAlignment(3, hidden_dims=(32,), reverse=reverse, weight=1.0)
+    layer = AdversarialAlignment(3, hidden_dims=(32,), weight=1.0, **options)
     layer(parts)
     # the discriminator learns faster than what it judges: it stands near its best answer all the time
     mine, theirs = tf.keras.optimizers.Adam(5e-3), tf.keras.optimizers.Adam(1e-3)
@@ -93,7 +118,7 @@ def trained_accuracy(reverse):
         theirs.apply_gradients(zip(projections, layer.kernels, strict=True))
         return layer.accuracy(parts)
 
-    accuracies = [float(step()) for _ in range(1500)]
+    accuracies = [float(step()) for _ in range(steps)]
     return np.mean(accuracies[100:150]), np.mean(accuracies[-300:])
 
 
@@ -104,8 +129,19 @@ def test_accuracy_falls_towards_chance_with_reversal_and_stays_high_without():
     assert late < min(0.5, early - 0.1)  # chance is about 1 / 3
 
 
+def test_accuracy_falls_towards_chance_in_turns_and_stays_high_where_the_encoders_do_not_play():
+    early, late = trained_accuracy(steps=3000, updates="alternating")
+    control_early, control = trained_accuracy(steps=3000, updates="alternating", strength=0.0)
+    assert control > control_early > 0.6  # of projections that stay as they are it only learns more
+    assert late < min(0.5, early - 0.1)  # chance is about 1 / 3
+
+
 def test_arguments_out_of_range():
     with pytest.raises(UsageError, match="strength must be at least 0, got -1"):
         AdversarialAlignment(3, -1)
     with pytest.raises(UsageError, match=r"hidden_dims must be at least 1, got \(0,\)"):
         AdversarialAlignment(3, hidden_dims=[0])
+    with pytest.raises(UsageError, match="updates must be at_once or alternating, got 'often'"):
+        AdversarialAlignment(3, updates="often")
+    with pytest.raises(UsageError, match="reverse=False makes none"):
+        AdversarialAlignment(3, reverse=False, updates="alternating")

@@ -37,6 +37,7 @@ ALIGNMENTS: list[AlignmentPart] = [
     AlignmentPart("contrastive of projections", lambda: ContrastiveAlignment(3, 0.5, replace=True), True, 2),
     AlignmentPart("adversarial", lambda: AdversarialAlignment(3, hidden_dims=(9,))),
     AlignmentPart("adversarial of projections", lambda: AdversarialAlignment(3, 0.3, (), replace=True), changes=True),
+    AlignmentPart("adversarial in turns", lambda: AdversarialAlignment(3, updates="alternating")),
     AlignmentPart("discriminator alone", lambda: AdversarialAlignment(3, reverse=False)),
     AlignmentPart("conversion", lambda: ModalityConversion(), changes=True),
     AlignmentPart("conversion with hidden layers", lambda: ModalityConversion((17,), weight=1.0), changes=True),

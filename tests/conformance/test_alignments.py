@@ -93,7 +93,7 @@ def test_gradients_reach_every_weight(part):
     alignment = part.make()
     alignment(embedded())
     with tf.GradientTape() as tape:
-        loss = loss_of(alignment)
+        loss = loss_of(alignment) + loss_of(alignment)  # of two steps, for those that learn in turns
     gradients = tape.gradient(loss, alignment.trainable_variables)
     for variable, gradient in zip(alignment.trainable_variables, gradients, strict=True):
         assert gradient is not None, f"no gradient reaches {variable.name}"

@@ -18,20 +18,24 @@ class AdversarialAlignment(ProjectedAlignment):
     the identity's (Ganin & Lempitsky 2015): the discriminator minimises L_D, projections and encoders maximise λ L_D.
 
     Updating both players at once from two losses, each with the other's weights held still, gives these same
-    gradients. Updating them in turns (Goodfellow et al. 2014) takes two optimizer steps a batch; it is left out, for a
-    training step here applies its gradients once.
+    gradients. Alternating updates (Goodfellow et al. 2014) take turns from batch to batch, for a training step here
+    applies its gradients once: in steps 0, 2, … the discriminator learns from L_D of vectors that are held still, in
+    steps 1, 3, … projections and encoders learn from −λ L_D under a discriminator whose weights are held still. Whose
+    turn it is not has a gradient of zero; an optimizer with momentum or weight decay still moves it a little.
 
     Args:
         dim: size of every h_m.
         strength: λ.
         hidden_dims: hidden layers of the discriminator, each with ReLU.
         reverse: False leaves R out: projections and encoders then help the discriminator, as a control.
+        updates: at_once, or alternating.
         replace: the fusion gets h_m in place of x_m.
         weight: of the loss.
         exclude: modalities that do not take part.
 
     Raises:
-        UsageError: a size below 1, a negative λ or weight, or fewer than two modalities that take part.
+        UsageError: a size below 1, a negative λ or weight, fewer than two modalities that take part, updates of
+            another name, or alternating ones without R.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class AdversarialAlignment(ProjectedAlignment):
         replace: bool = False,
         weight: float = 0.1,
         exclude: Sequence[str] = ("id",),
+        updates: str = "at_once",
         **kwargs,
     ):
         super().__init__(dim, replace, weight, exclude, **kwargs)
@@ -50,13 +55,29 @@ class AdversarialAlignment(ProjectedAlignment):
             raise UsageError(f"gradient reversal's strength must be at least 0, got {strength}")
         if min([1, *hidden_dims]) < 1:
             raise UsageError(f"the discriminator's hidden_dims must be at least 1, got {tuple(hidden_dims)}")
+        if updates not in ("at_once", "alternating"):
+            raise UsageError(f"the adversaries' updates must be at_once or alternating, got {updates!r}")
+        if updates == "alternating" and not reverse:
+            raise UsageError(
+                "alternating updates are of adversaries, and reverse=False makes none; leave one of them out"
+            )
         self.strength = strength
+        self.alternating = updates == "alternating"  # Keras keeps `updates` for itself
         self.hidden_dims = tuple(hidden_dims)
         self.reverse = reverse
         self.discriminator: list[tf.keras.layers.Dense] = []
 
     def build(self, input_shape):
         super().build(input_shape)
+        if self.alternating:
+            self.count = self.add_weight(  # steps so far
+                name="count",
+                shape=[],
+                dtype=tf.int64,
+                initializer="zeros",
+                trainable=False,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
         sizes = [self.dim, *self.hidden_dims]
         self.discriminator = [
             tf.keras.layers.Dense(size, activation="relu", name=f"discriminator_{i}")
@@ -65,18 +86,32 @@ class AdversarialAlignment(ProjectedAlignment):
         for layer, size in zip(self.discriminator, sizes, strict=True):
             layer.build([None, None, size])
 
-    def modality_logits(self, projected: tf.Tensor) -> tf.Tensor:
-        """The discriminator: `[batch, num_modalities, dim]` -> float32 `[batch, num_modalities, num_modalities]`."""
+    def modality_logits(self, projected: tf.Tensor, learns: float | tf.Tensor = 1.0) -> tf.Tensor:
+        """The discriminator: `[batch, num_modalities, dim]` -> float32 `[batch, num_modalities, num_modalities]`.
+
+        Its weights get `learns`, a scalar, times their gradients.
+        """
         for layer in self.discriminator:
-            projected = layer(projected)
+            weights = [tf.cast(weight, projected.dtype) for weight in (layer.kernel, layer.bias)]
+            kernel, bias = (reverse_gradient(weight, -learns) for weight in weights)
+            projected = layer.activation(tf.matmul(projected, kernel) + bias)
         return tf.cast(projected, tf.float32)
 
     def alignment_loss(self, projected: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        learns = self._discriminator_learns() if self.alternating else 1.0
         if self.reverse:
-            projected = reverse_gradient(projected, self.strength)
-        logits = self.modality_logits(projected)
+            encoders_learn = 1.0 - learns if self.alternating else 1.0
+            projected = reverse_gradient(projected, self.strength * encoders_learn)
+        logits = self.modality_logits(projected, learns)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(_own_modality(given), logits)
         return tf.math.divide_no_nan(tf.reduce_sum(tf.where(given, losses, 0.0)), _number(given))
+
+    def _discriminator_learns(self) -> tf.Tensor:
+        """Whether it is the discriminator's turn, a scalar 1 or 0; the next call is the other's."""
+        count = tf.identity(self.count)
+        with tf.control_dependencies([count]):
+            self.count.assign_add(1)
+        return tf.cast(count % 2 == 0, tf.float32)
 
     def accuracy(self, embedded: Mapping[str, Embedded], counted: tf.Tensor | None = None) -> tf.Tensor:
         """The share of the present h_m whose modality the discriminator names, a scalar in [0, 1].
@@ -92,15 +127,16 @@ class AdversarialAlignment(ProjectedAlignment):
             "strength": self.strength,
             "hidden_dims": list(self.hidden_dims),
             "reverse": self.reverse,
+            "updates": "alternating" if self.alternating else "at_once",
         }
 
 
-def reverse_gradient(values: tf.Tensor, strength: float) -> tf.Tensor:
+def reverse_gradient(values: tf.Tensor, strength: float | tf.Tensor) -> tf.Tensor:
     """The values as they are; their gradient is −strength times what comes back (Ganin & Lempitsky 2015)."""
 
     @tf.custom_gradient
     def identity(values):
-        return tf.identity(values), lambda upstream: -strength * upstream
+        return tf.identity(values), lambda upstream: -tf.cast(strength, upstream.dtype) * upstream
 
     return identity(values)
 
