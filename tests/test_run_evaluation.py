@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.serving.catalogue import untrained_run
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import load_oracle, write_fashion
-from tfmmrec.evaluation import evaluate
+from tfmmrec.evaluation import cold_mask, evaluate
 from tfmmrec.run_evaluation import evaluate_run, run_files
-from tfmmrec.runs import Run
+from tfmmrec.runs import Run, write_config
 from tfmmrec.training import TrainingOptions, train
 from tfmmrec.types import DataError, UsageError
 
@@ -134,3 +135,78 @@ def test_data_without_the_features_are_refused(run, catalogue, tmp_path):
     path.write_text(path.read_text().replace("    price: {kind: number}\n", ""))
     with pytest.raises(DataError, match=r"candidates lack price \(number\), which the run was trained with"):
         evaluate_run(run, dataset=load_dataset(tmp_path / "less"))
+
+
+@pytest.fixture(scope="module")
+def ranking(run, catalogue, tmp_path_factory) -> Run:
+    """A ranking model that has learned nothing, of the same data."""
+    made = untrained_run(run.load_dataset(), tmp_path_factory.mktemp("ranking") / "run", "ranker")
+    made.config = made.config.model_copy(update={"dataset_fingerprint": run.config.dataset_fingerprint})
+    write_config(made.path, made.config)
+    return made
+
+
+def _logits(ranking, dataset):
+    """All pairs, `[num_queries, num_candidates]`."""
+    embedder = ranking.embedder(dataset)
+    candidates = embedder.candidates()
+    queries = embedder.queries(np.arange(len(dataset.queries)), candidates, history=dataset.train)
+    num_queries, num_candidates = len(queries), len(candidates)
+    pairs = np.repeat(queries, num_candidates, axis=0), np.tile(candidates, (num_queries, 1))
+    return ranking.model.score_pairs(*pairs).numpy().reshape(num_queries, num_candidates)
+
+
+def test_a_ranking_model_alone_scores_every_pair(ranking, monkeypatch):
+    dataset = ranking.load_dataset()
+    logits = _logits(ranking, dataset)
+    found = evaluate_run(ranking, ks=(5, 20), baselines=False, report=False)
+    expected = evaluate(lambda rows: logits[rows], dataset, ks=(5, 20)).metrics
+    for name in ("all", "warm", "cold"):
+        assert found.metrics[name] == pytest.approx(expected[name], rel=1e-3)
+    assert "retriever" not in found.metrics and "baselines" not in found.metrics
+    monkeypatch.setattr("tfmmrec.run_evaluation.MAX_PAIRS", 60 * 120 - 1)
+    with pytest.raises(UsageError, match=r"would score 60 x 120 pairs, more than 7,199; .* --retriever RUN"):
+        evaluate_run(ranking)
+
+
+def test_behind_a_retriever_its_best_are_ranked_anew(ranking, run, evaluation, monkeypatch):
+    monkeypatch.setattr("tfmmrec.run_evaluation.DEPTH", 10)
+    dataset = ranking.load_dataset()
+    found = evaluate_run(str(ranking.path), ks=(5, 20), retriever=str(run.path), baselines=False)
+    metrics = found.metrics
+    about = {"path": str(run.path), "run_id": run.config.run_id, "model": "two_tower", "depth": 10}
+    assert metrics["retriever"] == about
+    for name in ("all", "warm", "cold"):
+        assert metrics["baselines"]["retriever"][name] == pytest.approx(evaluation.metrics[name], rel=1e-4)
+        assert "ndcg@20" in metrics["baselines"]["retriever"]["share_of_oracle"][name]
+    assert metrics["notes"] == [f"the best 10 of {run.path} (two_tower) are ranked anew"]
+    page = run_files(ranking.path)["report"].read_text()
+    assert "ranker" in page and "Retriever alone" in page
+    embedder = run.embedder(dataset)
+    candidates = embedder.candidates()
+    scores = embedder.queries(np.arange(60), candidates, history=dataset.train) @ candidates.T
+    logits = _logits(ranking, dataset)
+    lists = found.recommendations.to_pandas()
+    for query, name in ((3, "all"), (17, "all"), (3, "cold"), (17, "cold")):
+        own = lists[(lists.query_id == dataset.queries.ids[query].as_py()) & (lists.slice == name)]
+        if not len(own):
+            continue
+        left = scores[query].copy()
+        left[dataset.train.candidates_of(query)] = -np.inf
+        if name == "cold":
+            left[~cold_mask(dataset)] = -np.inf
+        retrieved = [c for c in np.argsort(-left, kind="stable") if left[c] > -np.inf]
+        head = retrieved[:10]
+        np.testing.assert_allclose(own.score[: len(head)], np.sort(logits[query, head])[::-1], rtol=1e-4, atol=1e-5)
+        places = dataset.candidates.row_of(own.candidate_id.tolist())
+        assert set(places[: len(head)]) == set(head)
+
+
+def test_a_retriever_that_is_none_is_refused(ranking, run, tmp_path):
+    with pytest.raises(UsageError, match="two_tower is a retrieval model and finds candidates by itself"):
+        evaluate_run(run, retriever=run)
+    with pytest.raises(UsageError, match="a retriever must be the run of a retrieval model, got ranker"):
+        evaluate_run(ranking, retriever=ranking)
+    other = Run(run.path, run.config.model_copy(update={"dataset_fingerprint": "b" * 20}), run.statistics, run.model)
+    with pytest.raises(DataError, match=r"was not trained on the data of .*bbbbbbbbbbbb\).*trained on the same data"):
+        evaluate_run(ranking, retriever=other)

@@ -16,7 +16,13 @@ from tfmmrec.embedding import Progress
 from tfmmrec.evaluation import Evaluation, Scorer, check_request, evaluate, share_of_oracle, vectors_scorer
 from tfmmrec.report.page import write_report
 from tfmmrec.runs import Run, load_run
-from tfmmrec.types import DataError
+from tfmmrec.search.cascade import DEPTH, CascadeScorer
+from tfmmrec.search.pair_scorer import PairScorer
+from tfmmrec.types import DataError, UsageError
+from tfmmrec.zoo import ZOO
+
+MAX_PAIRS = 100_000_000
+"""So many pairs of a query and a candidate a ranking model scores without a retriever before it."""
 
 
 def evaluate_run(
@@ -28,10 +34,15 @@ def evaluate_run(
     report: bool = True,
     progress: Progress | None = None,
     other_data: bool = False,
+    retriever: Run | str | Path | None = None,
 ) -> Evaluation:
     """Evaluates a run and writes what it finds into the run's folder; `run_files` names the files.
 
     On an embedded catalogue, whose best ranking is known, everything is also given as a share of it.
+
+    A ranking model is the second stage: behind a retriever it orders the best 200 of what that has found (see
+    `CascadeScorer`), and the retriever alone stands beside it as a baseline. Without one it scores every pair, where
+    those are no more than 100 million.
 
     Args:
         run: a finished run, or its folder.
@@ -43,32 +54,56 @@ def evaluate_run(
         progress: called with (what, done, in all).
         other_data: measure data that the run was not trained on too. What it learned from may then be measured
             as test rows or as cold candidates; a note says so.
+        retriever: a finished run of a retrieval model, or its folder, trained on the same data; for a run of a ranking
+            model only.
 
     Returns:
         The evaluation; its metrics have "baselines" (name -> slice -> metric -> value, and
-        "share_of_oracle" where there is one) and "notes".
+        "share_of_oracle" where there is one) and "notes"; behind a retriever also "retriever" (its path, run_id and
+        model, and the depth), and "retriever" among the baselines whether or not those are asked for.
 
     Raises:
         DataError: not a run, not finished, its data are gone or lack a feature, nothing to measure, or the data
             are others than it was trained on and `other_data` is False.
-        UsageError: a split that the dataset does not have, or wrong cut-offs.
+        UsageError: a split that the dataset does not have, or wrong cut-offs; a retriever where there is nothing for it
+            to do, or none where there are too many pairs.
     """
     run = run if isinstance(run, Run) else load_run(run)
+    if retriever is not None:
+        retriever = retriever if isinstance(retriever, Run) else load_run(retriever)
+        _check_retriever(run, retriever)
     dataset = run.load_dataset() if dataset is None else dataset
-    _check_features(run, dataset)
-    is_other = dataset.fingerprint != run.config.dataset_fingerprint
-    if is_other and not other_data:
-        raise DataError(_described_difference(run, dataset))
+    is_other = False
+    for part in (run, retriever) if retriever is not None else (run,):
+        _check_features(part, dataset)
+        if dataset.fingerprint != part.config.dataset_fingerprint:
+            is_other = True
+            if not other_data:
+                raise DataError(_described_difference(part, dataset))
     check_request(dataset, split, ks)
+    if _kind(run) == "ranking" and retriever is None:
+        _check_pairs(run, dataset)
     oracle = _oracle(dataset)
-    evaluation = evaluate(_scorer(run, dataset, progress), dataset, split, ks, progress=progress, oracle=oracle)
-    metrics, notes = evaluation.metrics, []
+    first = None if retriever is None else _scorer(retriever, dataset, progress)
+    scorer = _scorer(run, dataset, progress, first)
+    evaluation = evaluate(scorer, dataset, split, ks, progress=progress, oracle=oracle)
+    metrics, notes, beside = evaluation.metrics, [], {}
     if is_other:
         notes.append("the dataset is not the one the run was trained on, or has changed since")
+    if retriever is not None:
+        config = retriever.config
+        metrics["retriever"] = {"path": str(retriever.path), "run_id": config.run_id, "model": config.model}
+        metrics["retriever"]["depth"] = DEPTH
+        alone = evaluate(first, dataset, split, ks, progress=progress, num_recommendations=0).metrics
+        beside["retriever"] = {part: values for part, values in alone.items() if isinstance(values, dict)}
+        notes.append(f"the best {DEPTH} of {retriever.path} ({config.model}) are ranked anew")
     if baselines:
-        metrics["baselines"], more = evaluate_baselines(dataset, split, ks, progress=progress)
+        found, more = evaluate_baselines(dataset, split, ks, progress=progress)
+        beside |= found
         notes += more
-        for found in metrics["baselines"].values() if oracle is not None else ():
+    if beside:
+        metrics["baselines"] = beside
+        for found in beside.values() if oracle is not None else ():
             best = metrics["oracle"]
             found["share_of_oracle"] = {name: share_of_oracle(found[name], best[name]) for name in best}
     metrics["notes"] = notes
@@ -90,11 +125,51 @@ def run_files(run: str | Path, split: str = "test") -> dict[str, Path]:
     return {name: Path(run) / f"{name}{infix}.{suffix}" for name, suffix in names.items()}
 
 
-def _scorer(run: Run, dataset: Dataset, progress: Progress | None) -> Scorer:
+def _scorer(run: Run, dataset: Dataset, progress: Progress | None, retriever: Scorer | None = None) -> Scorer:
     embedder = run.embedder(dataset, progress)
     candidates = embedder.candidates()
     queries = embedder.queries(np.arange(len(dataset.queries)), candidates, history=dataset.train)
-    return vectors_scorer(queries, candidates)
+    if _kind(run) == "retrieval":
+        return vectors_scorer(queries, candidates)
+    pairs = PairScorer(run.model, queries, candidates)
+    return pairs if retriever is None else CascadeScorer(retriever, pairs.pairs, DEPTH)
+
+
+def _kind(run: Run) -> str:
+    return ZOO[run.config.model].kind
+
+
+def _check_retriever(run: Run, retriever: Run) -> None:
+    """Refuses two runs that are no second stage and first stage of one another."""
+    model, first = run.config.model, retriever.config.model
+    if _kind(run) != "ranking":
+        raise UsageError(
+            f"{run.path}: {model} is a retrieval model and finds candidates by itself; leave the retriever out, or "
+            "name the run of a ranking model whose retriever this one shall be"
+        )
+    if _kind(retriever) != "retrieval":
+        raise UsageError(
+            f"{retriever.path}: a retriever must be the run of a retrieval model, got {first}, which is a ranking "
+            "model; `tfmmrec zoo` tells which is which"
+        )
+    digests = [part.config.dataset_fingerprint for part in (run, retriever)]
+    if digests[0] != digests[1]:
+        found = ", ".join(digest[:12] or "none" for digest in digests)
+        raise DataError(
+            f"{retriever.path}: was not trained on the data of {run.path} (fingerprints {found}): what one learned "
+            "from the other would be measured on; name a retriever that was trained on the same data"
+        )
+
+
+def _check_pairs(run: Run, dataset: Dataset) -> None:
+    """Refuses to score for hours what a retriever would have left out."""
+    num_queries, num_candidates = len(dataset.queries), len(dataset.candidates)
+    if num_queries * num_candidates > MAX_PAIRS:
+        raise UsageError(
+            f"{run.path}: {run.config.model} is a ranking model and would score {num_queries:,} x {num_candidates:,} "
+            f"pairs, more than {MAX_PAIRS:,}; let it order what a retrieval model has found: --retriever RUN "
+            "(retriever=RUN), a run trained on the same data"
+        )
 
 
 def _check_features(run: Run, dataset: Dataset) -> None:

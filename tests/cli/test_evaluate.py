@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
+from tests.serving.catalogue import untrained_run
 from tfmmrec.cli.evaluate import _show
 from tfmmrec.cli.main import main
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
+from tfmmrec.runs import read_config, write_config
 from tfmmrec.training import TrainingOptions, train
 
 
@@ -81,6 +83,21 @@ def test_another_split_is_refused_unless_asked_for(run, data, tmp_path, capsys):
     assert main([*arguments, "--other-data", "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert "the dataset is not the one the run was trained on, or has changed since" in notes
+
+
+def test_behind_a_retriever(run, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    dataset = load_dataset(data)
+    second = untrained_run(dataset, tmp_path / "second", "ranker")
+    fingerprint = read_config(run).dataset_fingerprint
+    write_config(second.path, second.config.model_copy(update={"dataset_fingerprint": fingerprint}))
+    arguments = ["evaluate", str(second.path), "--dataset", data, "--k", "5"]
+    assert main([*arguments, "--retriever", str(run)]) == 0
+    shown = capsys.readouterr().out
+    assert "Retriever alone" in shown and "EASE" in shown and "(id_only) are ranked anew" in shown.replace("\n", " ")
+    assert json.loads((second.path / "metrics.json").read_text())["retriever"]["path"] == str(run)
+    assert main([*arguments, "--retriever", str(second.path)]) == 2
+    assert "a retriever must be the run of a retrieval model, got ranker" in capsys.readouterr().err
 
 
 def test_bad_usage(run, data, tmp_path, capsys):

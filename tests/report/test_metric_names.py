@@ -26,6 +26,7 @@ VALUES = {"num_queries": 3, "ndcg@5": 0.1, "ndcg@20": 0.2, "recall@20": 0.3, "hi
         (lambda: slice_label("missing_front_photo"), "Without front photo"),
         (lambda: slice_label("cold"), "Cold"),
         (lambda: model_label("ease"), "EASE"),
+        (lambda: model_label("retriever"), "Retriever alone"),
         (lambda: model_label("two_tower"), "two_tower"),
     ],
 )

@@ -82,6 +82,13 @@ def test_the_door_is_checked_first(tmp_path, song_run):
     assert not (tmp_path / "run" / "export").exists()
 
 
+def test_a_ranking_model_is_refused(tmp_path, song_dataset):
+    run = untrained_run(song_dataset, tmp_path / "run", "ranker")
+    with pytest.raises(UsageError, match="ranker is a ranking model, and only retrieval models are exported"):
+        export_run(run, dataset=song_dataset)
+    assert not (tmp_path / "run" / "export").exists()
+
+
 def test_killed_while_another_exports(tmp_path):
     """A real export, killed on its way: nothing of it is seen, the other is whole, the next one clears up."""
     dataset = fashion(tmp_path / "data")

@@ -26,6 +26,13 @@ def evaluate(
     other_data: Annotated[
         bool, typer.Option("--other-data", help="Measure data too that the run was not trained on, with a note.")
     ] = False,
+    retriever: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a ranking model: the run of the retrieval model whose best candidates it orders.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> dict[str, Any]:
     """Rank the whole catalogue for every query of a split, beside simple baselines.
@@ -40,7 +47,9 @@ def evaluate(
     ks = _cutoffs(k)
     loaded = load_run(run)
     data = loaded.load_dataset(dataset)
-    metrics = evaluate_run(loaded, split, ks, data, progress=StageBar(), other_data=other_data).metrics
+    metrics = evaluate_run(
+        loaded, split, ks, data, progress=StageBar(), other_data=other_data, retriever=retriever
+    ).metrics
     files = run_files(run, split)
     _show(metrics, loaded.config.model, files)
     return metrics | {"files": files}

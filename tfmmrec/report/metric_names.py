@@ -20,6 +20,7 @@ _METRICS = {
 }
 _SLICES = {"all": "All candidates", "warm": "Warm", "cold": "Cold"}
 _BASELINES = {
+    "retriever": "Retriever alone",
     "most_popular": "Most popular",
     "ease": "EASE",
     "content_ridge": "Content ridge",

@@ -27,6 +27,8 @@ from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.paths import is_remote, writing
 from tfmmrec.serving.signatures import ServedModel
 from tfmmrec.serving.warmup import write_warmup
+from tfmmrec.types import UsageError
+from tfmmrec.zoo import ZOO
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,13 +53,19 @@ def export_run(
         The exported model's folder.
 
     Raises:
-        UsageError: the target holds something that is no export, or cannot be written.
+        UsageError: the run of a ranking model, which has no vectors to index; or the target holds something that is no
+            export, or cannot be written.
         DataError: not a finished run, or its dataset cannot be read.
     """
     where = run.path if isinstance(run, Run) else Path(run)
     target = str(to if to is not None else where / "export")
     if not isinstance(run, Run) or _is_mirrored(run):
         run = load_run(where)
+    if ZOO[run.config.model].kind != "retrieval":
+        raise UsageError(
+            f"{where}: {run.config.model} is a ranking model, and only retrieval models are exported; export the run "
+            "of the retriever whose candidates it orders"
+        )
     with writing(target) as folder:
         if not isinstance(dataset, Dataset):
             dataset = run.load_dataset(dataset)
