@@ -14,6 +14,8 @@ RUN/
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import uuid
@@ -62,6 +64,15 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes rows as CSV with every column that one of them has, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
 def write_config(run: Path, config: RunConfig) -> None:
     """Writes a run's `config.json`, whole or not at all."""
     write_text(run / "config.json", config.model_dump_json(indent=2))
@@ -97,6 +108,12 @@ def build_model(config: RunConfig, statistics: Statistics) -> tf.keras.Model:
     return model
 
 
+def history_length(model) -> int:
+    """How many candidates a model's histories have at most; 0 when it reads none."""
+    encoder = model.query_tower.encoders.get("history")
+    return encoder.length if encoder is not None else 0
+
+
 @dataclass
 class Run:
     """A finished run with its model.
@@ -115,8 +132,7 @@ class Run:
 
     @property
     def history_length(self) -> int:
-        encoder = self.model.query_tower.encoders.get("history")
-        return encoder.length if encoder is not None else 0
+        return history_length(self.model)
 
     def load_dataset(self, folder: str | Path | None = None) -> Dataset:
         """The dataset it was trained on, from where it was then or from `folder`."""

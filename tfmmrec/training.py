@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 import uuid
@@ -25,7 +23,18 @@ from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress
 from tfmmrec.preparation import prepare
 from tfmmrec.run_lock import RunLock
-from tfmmrec.runs import Run, RunConfig, build_model, load_run, read_config, read_state, write_config, write_text
+from tfmmrec.runs import (
+    Run,
+    RunConfig,
+    build_model,
+    history_length,
+    load_run,
+    read_config,
+    read_state,
+    write_config,
+    write_rows,
+    write_text,
+)
 from tfmmrec.strategies import make_strategy
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import DataError
@@ -199,14 +208,15 @@ class _Training:
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:
             model.set_catalogue(self.prepared.candidate_tables)
-        history_length = _history_length(model)
-        stream = self._stream(model, interactions, history_length)
+        if model.needs_graph:
+            model.set_graph(interactions)
+        stream = self._stream(model, interactions)
         embedder = Embedder(
             model,
             self.prepared.query_tables,
             self.prepared.candidate_tables,
             model.num_candidates,
-            history_length,
+            history_length(model),
             options.seed,
         )
         monitor = options.monitor if valid is not None else None
@@ -222,6 +232,8 @@ class _Training:
             shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
         first = keeper.attach(model, resume=self.resume)
         callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
+        if model.needs_graph:
+            callbacks.append(tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.materialize()))
         if valid is not None:
             callbacks.append(Validation(embedder, interactions, valid, every=options.validate_every))
         if options.tensorboard:
@@ -254,19 +266,18 @@ class _Training:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
 
-    def _stream(self, model, interactions: Interactions, history_length: int) -> BatchStream:
+    def _stream(self, model, interactions: Interactions) -> BatchStream:
         options = self.options
+        length = 0 if model.needs_graph else history_length(model)  # a graph model's histories are in its graph
         if model.loss_name == "multinomial":
-            return QueryBatches(
-                interactions, self.prepared.query_tables, options.batch_size, history_length, seed=options.seed
-            )
+            return QueryBatches(interactions, self.prepared.query_tables, options.batch_size, length, seed=options.seed)
         tables: Tables = {} if model.needs_catalogue else self.prepared.candidate_tables
         return InteractionBatches(
             interactions,
             self.prepared.query_tables,
             tables,
             options.batch_size,
-            history_length,
+            length,
             seed=options.seed,
             num_groups=self.strategy.num_replicas_in_sync,
         )
@@ -275,7 +286,7 @@ class _Training:
         tf.train.Checkpoint(model=model).write(str(self.run / "checkpoints" / "final"))
         rows = [{"phase": "select", **row} for row in state["rows"]]
         rows += [{"phase": "refit", **row} for row in state.get("refit_rows", [])]
-        write_text(self.run / "history.csv", _csv(rows))
+        write_rows(self.run / "history.csv", rows)
         self.config = self.config.model_copy(
             update={"finished": True, "num_epochs": state["epochs"], "validation": state["validation"]}
         )
@@ -283,17 +294,3 @@ class _Training:
         for phase in ("select", "refit"):
             shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
         return Run(self.run, self.config, self.statistics, model)
-
-
-def _history_length(model) -> int:
-    encoder = model.query_tower.encoders.get("history")
-    return encoder.length if encoder is not None else 0
-
-
-def _csv(rows: list[dict]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

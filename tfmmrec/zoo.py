@@ -11,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mult_dae import build_mult_dae
@@ -69,6 +70,13 @@ _PAIRWISE: dict[str, Any] = {  # of losses whose rows are interactions, many mor
 
 _RANKING: dict[str, Any] = _PAIRWISE | {"validate_every": 2}
 
+_GRAPH: dict[str, Any] = {  # a step goes over the whole graph: few of them, with large batches
+    "epochs": 100,
+    "batch_size": 2048,
+    "learning_rate": 1e-2,
+    "patience": 5,
+}
+
 ZOO: dict[str, ZooEntry] = {
     "two_tower": ZooEntry(
         build_two_tower,
@@ -117,6 +125,14 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; histories of queries; with content=true features of candidates",
         "histories say it all: a strong and quick baseline, for new queries too",
         _TRAINING,
+    ),
+    "lightgcn": ZooEntry(
+        build_lightgcn,
+        "retrieval",
+        "He et al. 2020",
+        "interactions",
+        "few interactions each, and queries that come and go; content only finds new candidates their place",
+        _GRAPH,
     ),
     "ranker": ZooEntry(
         build_ranker,

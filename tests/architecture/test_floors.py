@@ -18,7 +18,7 @@ from tests.architecture.sources import (
 FLOORS = (
     ("_lazy", "types"),
     ("schema",),
-    ("masked_attention", "randomness"),
+    ("masked_attention", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
     ("towers",),

@@ -20,6 +20,7 @@ from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, preprocess_entities
+from tfmmrec.runs import history_length
 from tfmmrec.zoo import ZOO
 
 NUM_CANDIDATES, NUM_QUERIES, HISTORY_LENGTH = 30, 24, 4
@@ -85,6 +86,7 @@ CASES: list[ModelCase] = [
     ModelCase("autoencoder of content", "mult_dae", {"content": True, "identifier_dropout": 0.25}),
     ModelCase("vbpr under a softmax", "vbpr", {"loss": "auto"}),
     ModelCase("ranker under a softmax", "ranker", {"loss": "softmax", "num_negatives": 3, "dropout": 0.1}),
+    ModelCase("lightgcn under a softmax", "lightgcn", {"loss": "full_softmax", "num_layers": 1}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]
@@ -182,6 +184,8 @@ class Ready:
         noted = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
         options = {"steps_per_epoch": 1, "callbacks": [noted], "verbose": 0}  # the loss is the mean of an epoch
         self.model.fit(self.stream.dataset(), epochs=steps, **options)
+        if self.model.needs_graph:
+            self.model.materialize()
         return losses
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
@@ -209,15 +213,18 @@ def ready(
     candidates = preprocess_entities(
         model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, cached
     )
-    length = HISTORY_LENGTH if "history" in model.query_tower.encoders else 0
+    length = history_length(model)
     if model.needs_catalogue:
         model.set_catalogue(candidates)
+    if model.needs_graph:
+        model.set_graph(dataset.train)  # it has the histories
     if model.loss_name == "multinomial":
         stream: BatchStream = QueryBatches(dataset.train, queries, batch_size, length)
     else:
         tables = {} if model.needs_catalogue else candidates
+        own = 0 if model.needs_graph else length
         groups = strategy.num_replicas_in_sync
-        stream = InteractionBatches(dataset.train, queries, tables, batch_size, length, num_groups=groups)
+        stream = InteractionBatches(dataset.train, queries, tables, batch_size, own, num_groups=groups)
     embedder = Embedder(model, queries, candidates, NUM_CANDIDATES, length)
     if model.history_table is not None:  # as `RefreshHistory` does before the first step
         model.history_table.assign(embedder.candidates())

@@ -60,7 +60,12 @@ DATASETS: dict[str, Callable[[Path], Dataset]] = {
 
 def make_run(case: ServedCase, dataset: Dataset, folder: Path) -> Run:
     """The case's run; it has learned nothing."""
-    return untrained_run(dataset, folder, case.model, **dict(case.hyperparameters))
+    run = untrained_run(dataset, folder, case.model, **dict(case.hyperparameters))
+    if run.model.needs_graph:
+        run.model.set_graph(dataset.train)
+        run.model.set_catalogue(run.embedder(dataset).candidate_tables)
+        run.model.materialize()
+    return run
 
 
 def ask_stock_runtime(questions: list[tuple[Path, list]], folder: Path) -> list[list[dict[str, np.ndarray]]]:

@@ -31,6 +31,9 @@ def kept_by_steps(model):
     metrics = {variable.ref() for metric in model.metrics for variable in metric.variables}
     own = {v.ref() for layer in model.submodules if hasattr(layer, "count") for v in (layer.count,)}
     frequency = getattr(model, "streaming_frequency", None)
+    if model.needs_graph:
+        candidates = model.candidate_tower.fusion
+        own |= {candidates.table.ref(), candidates.in_graph.ref(), *(v.ref() for v in candidates.content.values())}
     return metrics | own | {v.ref() for v in (frequency.variables if frequency is not None else [])}
 
 

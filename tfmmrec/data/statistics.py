@@ -41,11 +41,15 @@ class FeatureStatistics(BaseModel):
 
 
 class Statistics(BaseModel):
-    """Everything a model builder needs of a dataset; saved with a run."""
+    """Everything a model builder needs of a dataset; saved with a run.
+
+    `longest_history` is how many interactions a query has in train at most.
+    """
 
     candidate_ids: list[str]
     query_ids: list[str]
     candidate_counts: list[int]
+    longest_history: int = 0
     candidates: dict[str, FeatureStatistics]
     queries: dict[str, FeatureStatistics]
 
@@ -90,6 +94,7 @@ def compute_statistics(dataset: Dataset, max_words: int = 20_000, min_count: int
         candidate_ids=dataset.candidates.ids.to_pylist(),
         query_ids=dataset.queries.ids.to_pylist(),
         candidate_counts=dataset.train.counts().tolist(),
+        longest_history=int(np.diff(dataset.train.indptr).max(initial=0)),
         candidates=side(dataset.candidates, dataset.schema.candidates.features),
         queries=side(dataset.queries, dataset.schema.queries.features),
     )

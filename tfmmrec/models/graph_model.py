@@ -1,0 +1,210 @@
+"""A model that propagates over the graph of interactions while it trains, and is two towers with tables afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.data.interactions import Interactions
+from tfmmrec.losses.bpr import bpr
+from tfmmrec.losses.full_softmax import full_softmax
+from tfmmrec.losses.negative_sampler import NegativeSampler
+from tfmmrec.models.trainable import Trainable
+from tfmmrec.sparse_graph import BipartiteGraph, inverse_root
+from tfmmrec.towers import Tower
+from tfmmrec.types import UsageError
+
+LOSSES = ("bpr", "full_softmax")
+
+
+class GraphModel(Trainable):
+    """A propagation over the whole graph between two towers.
+
+    The propagation gives each candidate i of the graph a vector z_i and what a history pools of it, t_i. A query's
+    vector is what its tower makes of its id and of Σ_{i ∈ N_u} t_i / √|N_u|. So a query that is not in the graph but
+    has a history is embedded as exactly as the graph's own, and both in training and when served the query tower does
+    it. A query's history must hold all its candidates for that: `HistoryEncoder(length, exponent=0.5)` with a length
+    that is the longest.
+
+    Training needs `set_graph`, and `materialize` afterwards: it keeps [z_i ; t_i] as the candidate tower's table, which
+    a checkpoint holds. A candidate outside the graph gets the vectors of its neighbours in content, `GraphCandidates`.
+
+    Args:
+        query_tower: of `id` and `history`.
+        candidate_tower: of `id` (`GraphIdentifier`) and content that needs no training; its fusion is
+            `GraphCandidates`.
+        propagation: (graph, queries `[num_queries, dim]`, candidates `[num_known, dim]`) -> z `[num_known, dim]` and
+            t `[num_known, history_dim]`; its attribute `dim` is the size of z.
+        candidate_counts: int `[num_candidates]`, interactions of each in train; those with any are known.
+        loss: bpr, −log σ(s₊ − s₋) over uniform negatives, the same for all rows of a step; or full_softmax over all
+            known candidates.
+        normalize: scale candidates' vectors to unit length; the query tower does so with the queries' (its own
+            `normalize`).
+        temperature: the score is divided by it in the loss.
+        l2: weight of half the squared length of a row's embeddings before propagation (for bpr also the negatives',
+            the mean over them).
+        num_negatives: of bpr, drawn in a step.
+
+    Raises:
+        UsageError: an unknown loss, or a number out of range.
+    """
+
+    needs_graph = True
+    needs_catalogue = True
+    history_table = None
+    streaming_frequency = None
+
+    def __init__(
+        self,
+        query_tower: Tower,
+        candidate_tower: Tower,
+        propagation: tf.keras.layers.Layer,
+        *,
+        candidate_counts: np.ndarray,
+        loss: str = "bpr",
+        normalize: bool = False,
+        temperature: float = 1.0,
+        l2: float = 0.0,
+        num_negatives: int = 1024,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if loss not in LOSSES:
+            raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        if not temperature > 0 or not l2 >= 0:
+            raise UsageError(f"temperature must be positive and l2 0 or more, got {temperature} and {l2}")
+        self.query_tower = query_tower
+        self.candidate_tower = candidate_tower
+        self.propagation = propagation
+        self.num_candidates = len(candidate_counts)
+        self.loss_name = loss
+        self.normalize = normalize
+        self.temperature = temperature
+        self.l2 = l2
+        self.negative_sampler = NegativeSampler(num_negatives, candidate_counts) if loss == "bpr" else None
+        counts = np.asarray(candidate_counts)
+        self._catalogue_rows = np.flatnonzero(counts > 0)  # of the known
+        self._known_rows = np.where(counts > 0, np.cumsum(counts > 0) - 1, -1).astype(np.int32)
+        self._graph: BipartiteGraph | None = None
+
+    @property
+    def history_tower(self) -> Tower:
+        """What gives the vectors that histories pool: the candidate tower, whose table has them beside the others."""
+        return self.candidate_tower
+
+    def set_graph(self, interactions: Interactions) -> None:
+        """Gives the model what it trains on: every different pair is an edge."""
+        queries = np.repeat(np.arange(interactions.num_queries), np.diff(interactions.indptr))
+        candidates = self._known_rows[interactions.indices]
+        if (candidates < 0).any():
+            raise UsageError("the graph has candidates that candidate_counts say are in no interaction of train")
+        self._graph = BipartiteGraph(queries, candidates, interactions.num_queries, self._catalogue_rows.size)
+
+    def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]], batch_size: int = 4096) -> None:
+        """Keeps the known candidates' content, of preprocessed features `[num_candidates, ...]`."""
+        for name in self.candidate_tower.fusion.content:
+            parts = []
+            for start in range(0, self._catalogue_rows.size, batch_size):
+                rows = self._catalogue_rows[start : start + batch_size]
+                inputs = {key: tf.constant(np.asarray(array[rows])) for key, array in tables[name].items()}
+                found = inputs if "vector" in inputs else self.candidate_tower.encoders[name](inputs, training=False)
+                parts.append((tf.cast(found["vector"], tf.float32).numpy(), found["present"].numpy()))
+            vectors, present = (np.concatenate(values) for values in zip(*parts, strict=True))
+            self.candidate_tower.fusion.set_content(name, vectors, present)
+
+    def propagate(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The vectors of the known candidates, `[num_known, dim]` and `[num_known, history_dim]`."""
+        if self._graph is None:
+            raise UsageError("a graph model propagates over interactions: call set_graph before training")
+        return self.propagation(self._graph, *(tower.encoders["id"].embeddings for tower in self._towers))
+
+    @property
+    def _towers(self) -> tuple[Tower, Tower]:
+        return self.query_tower, self.candidate_tower
+
+    def materialize(self) -> None:
+        """Keeps the propagated vectors as the candidate tower's table, of which evaluation and serving read."""
+        candidates = self.candidate_tower.fusion
+        candidates.table.assign(tf.concat(self.propagate(), axis=1))
+        if self._graph.num_edges:
+            candidates.in_graph.assign(tf.cast(self._graph.candidate_degrees[:, 0] > 0.0, tf.float32))
+
+    def embed_queries(self, inputs: Mapping, table: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Query features -> `[batch, dim]`. `table` holds the vectors that a history pools, see `embed_history`."""
+        history = dict(inputs["history"])
+        if "vector" not in history:
+            history["table"] = table
+        return self.query_tower(dict(inputs) | {"history": history}, training=training)
+
+    def embed_candidates(self, inputs: Mapping, training: bool = False, rows: tf.Tensor | None = None) -> tf.Tensor:
+        """Candidate features -> z, `[batch, dim]`; `rows` as in `Tower.call`."""
+        vectors = self.candidate_tower(inputs, training=training, rows=rows)[:, : self.propagation.dim]
+        return _unit(vectors) if self.normalize else vectors
+
+    def embed_history(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
+        """Candidate features -> t, `[batch, history_dim]`."""
+        return self.candidate_tower(inputs, training=training)[:, self.propagation.dim :]
+
+    def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
+        """A batch of `InteractionBatches` -> this replica's share of the mean loss over the global batch, scalar."""
+        table, pooled = self.propagate()  # [num_known, dim], [num_known, history_dim]
+        table = _unit(table) if self.normalize else table
+        graph, identity = self._graph, inputs["query"]["id"]
+        pooled = graph.sum_candidates(pooled) * inverse_root(graph.query_degrees)  # [num_queries, history_dim]
+        history = {
+            "vector": tf.gather(pooled, identity["row"]),
+            "present": tf.gather(graph.query_degrees[:, 0] > 0.0, identity["row"]),
+        }
+        own = self.query_tower.encoders["id"](identity, training=training)
+        query = self.embed_queries({"id": own, "history": history}, training=training)  # [batch, dim]
+        positives = tf.gather(self._known_rows, tf.gather(inputs["candidate_rows"], inputs["positive"]))
+        losses, negatives = self._of_rows(tf.cast(query, tf.float32), table, positives, training)
+        losses += self.l2 * (_half_square(own["vector"]) + self._half_squares(positives, negatives))
+        weight = inputs.get("weight")
+        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
+        total = tf.distribute.get_replica_context().all_reduce("sum", tf.reduce_sum(weight))
+        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+
+    def _of_rows(self, query, table, positives, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Losses `[batch]`, and which of the known candidates were drawn as negatives, int32 `[num_negatives or 0]`."""
+        if self.negative_sampler is None:
+            logits = tf.matmul(query, table, transpose_b=True) / self.temperature  # [batch, num_known]
+            return full_softmax(logits, positives), positives[:0]
+        own = tf.reduce_sum(query * tf.gather(table, positives), axis=1)  # [batch]
+        drawn = tf.gather(self._known_rows, self.negative_sampler(training)[0])  # [num_negatives]
+        scores = tf.matmul(query, tf.gather(table, drawn), transpose_b=True)  # [batch, num_negatives]
+        mask = drawn[None, :] != positives[:, None]
+        return bpr(own / self.temperature, scores / self.temperature, mask), drawn
+
+    def _half_squares(self, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Of each row's candidate and, on average, of the negatives, `[batch]`."""
+        embeddings, size = self.candidate_tower.encoders["id"].embeddings, tf.size(positives)
+        # one gather: with the propagation's it makes two gradients, whose sum has no order
+        squares = _half_square(tf.gather(embeddings, tf.concat([positives, negatives], axis=0)))
+        of_negatives = tf.reduce_sum(squares[size:]) / tf.maximum(tf.cast(tf.size(negatives), tf.float32), 1.0)
+        return squares[:size] + of_negatives
+
+    def build_towers(self) -> int:
+        """Creates every weight; the table is that of a graph without edges. Returns the size of the vectors."""
+        size, dim = self.candidate_tower.build_from_raw(), self.propagation.dim
+        empty = {"rows": tf.fill([1, 1], -1), "table": tf.zeros([self.num_candidates, size - dim])}
+        query_dim = self.query_tower.build_from_raw({"history": empty})
+        if query_dim != dim:
+            raise UsageError(f"both sides must give vectors of one size, got {query_dim} (query) and {dim} (candidate)")
+        queries = self.query_tower.encoders["id"].embeddings.shape[0]
+        self._graph = BipartiteGraph([], [], queries, self._catalogue_rows.size)
+        self.materialize()
+        self._graph = None
+        return dim
+
+
+def _unit(vectors: tf.Tensor) -> tf.Tensor:
+    """Vectors of unit length; zero stays zero."""
+    return tf.math.l2_normalize(vectors, axis=-1)
+
+
+def _half_square(vectors: tf.Tensor) -> tf.Tensor:
+    """`[n, dim]` -> `[n]`."""
+    return 0.5 * tf.reduce_sum(tf.square(tf.cast(vectors, tf.float32)), axis=1)
