@@ -53,3 +53,11 @@ def test_rows_outside_their_side_are_refused():
         BipartiteGraph([0, 1], [1, 4], num_queries=3, num_candidates=4)
     with pytest.raises(UsageError, match="query rows"):
         BipartiteGraph([-1], [1], num_queries=3, num_candidates=4)
+
+
+def test_it_states_its_need_and_refuses_what_does_not_fit(caplog):
+    with caplog.at_level("INFO", logger="tfmmrec"):
+        graph()
+    assert "a graph of 4 edges needs 0.0 MB of memory" in caplog.text
+    with pytest.raises(UsageError, match="a graph of 4 edges needs .* max_bytes is .*; train on fewer interactions"):
+        BipartiteGraph(QUERIES, CANDIDATES, num_queries=3, num_candidates=4, max_bytes=100)

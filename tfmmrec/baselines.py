@@ -5,10 +5,7 @@ Each is a scorer: query rows int `[batch]` -> scores float32 `[batch, num_candid
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +15,12 @@ import scipy.sparse as sp
 
 from tfmmrec.data.dataset import Dataset, Entities, Interactions
 from tfmmrec.data.statistics import words_of
+from tfmmrec.memory import check_memory
 from tfmmrec.schema import Feature
 from tfmmrec.search.scorer import Scorer
 from tfmmrec.types import UsageError
 
-_LOG = logging.getLogger(__name__)
+_REMEDY = "leave this baseline out, or raise max_bytes if the machine has the memory"
 _BLOCK = 1024
 
 
@@ -56,7 +54,7 @@ def ease(dataset: Dataset, l2: float = 500.0, max_bytes: int | None = None) -> S
     """
     _check_l2(l2)
     num_candidates = len(dataset.candidates)
-    _check_memory(f"ease over {num_candidates:,} candidates", 12 * num_candidates**2, max_bytes)
+    check_memory(f"ease over {num_candidates:,} candidates", 12 * num_candidates**2, max_bytes, _REMEDY)
     chosen = _chosen(dataset.train)
     gram = np.empty((num_candidates, num_candidates), np.float64)
     transposed = chosen.T.tocsr()
@@ -92,7 +90,7 @@ def content_ridge(dataset: Dataset, l2: float = 20.0, max_bytes: int | None = No
     features = content_features(dataset)
     warm = np.flatnonzero(dataset.train.counts() > 0)
     size = min(features.shape[1], warm.size)
-    _check_memory(f"content_ridge with a system of {size:,} equations", 16 * size**2, max_bytes)
+    check_memory(f"content_ridge with a system of {size:,} equations", 16 * size**2, max_bytes, _REMEDY)
     chosen = _chosen(dataset.train)[:, warm]
     seen = features[warm]
     primal = features.shape[1] <= warm.size
@@ -218,23 +216,3 @@ def _inverse_in_place(matrix: np.ndarray) -> np.ndarray:
 def _check_l2(l2: float) -> None:
     if not l2 > 0:
         raise UsageError(f"l2 must be positive, got {l2}")
-
-
-def _check_memory(what: str, need: int, max_bytes: int | None) -> None:
-    limit = _available_bytes() // 2 if max_bytes is None else max_bytes
-    _LOG.info("%s needs %.1f MB of memory", what, need / 1e6)
-    if need > limit:
-        allowed = "max_bytes" if max_bytes is not None else "half of what is available"
-        raise UsageError(
-            f"{what} needs {need / 1e6:,.1f} MB of memory, and {allowed} is {limit / 1e6:,.1f} MB; leave "
-            "this baseline out, or raise max_bytes if the machine has the memory"
-        )
-
-
-def _available_bytes() -> int:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

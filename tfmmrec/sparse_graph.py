@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.memory import check_memory
 from tfmmrec.types import UsageError
+
+_BYTES = 56  # an edge: both orders of the edges as they are kept, and what sorting them takes
 
 
 class BipartiteGraph:
@@ -17,23 +20,34 @@ class BipartiteGraph:
     over 60,000 edges with vectors of 64 numbers it took 4 ms on two cores, `tf.sparse.sparse_dense_matmul` 11 ms, a
     gather with a segment sum 13 ms. What else a model weighs its edges by is a factor of the rows before or after it.
     The transposed matrix has edges of its own, in its own order: the op's `transpose_a` adds up in whatever order its
-    threads come. The edges are eager tensors, captured by a step and no weights of a model: 40 bytes an edge.
+    threads come. The edges are eager tensors, captured by a step and no weights of a model: 40 bytes an edge. The need
+    for memory is stated in the log before anything is allocated.
 
     Args:
         query_rows: int `[num_pairs]`; a pair that is there twice is one edge.
         candidate_rows: int `[num_pairs]`.
         num_queries: how many queries there are, with edges or not.
         num_candidates: how many candidates there are.
+        max_bytes: refuse to need more; half of the memory that is available when None.
 
     Attributes:
         query_degrees: float32 `[num_queries, 1]`, candidates of each query.
         candidate_degrees: float32 `[num_candidates, 1]`, queries of each candidate.
 
     Raises:
-        UsageError: a row outside its side.
+        UsageError: a row outside its side, or too little memory.
     """
 
-    def __init__(self, query_rows: np.ndarray, candidate_rows: np.ndarray, num_queries: int, num_candidates: int):
+    def __init__(
+        self,
+        query_rows: np.ndarray,
+        candidate_rows: np.ndarray,
+        num_queries: int,
+        num_candidates: int,
+        max_bytes: int | None = None,
+    ):
+        need = _BYTES * len(query_rows)
+        check_memory(f"a graph of {len(query_rows):,} edges", need, max_bytes, "train on fewer interactions")
         query_rows, candidate_rows = np.asarray(query_rows, np.int64), np.asarray(candidate_rows, np.int64)
         for side, rows, size in (("query", query_rows, num_queries), ("candidate", candidate_rows, num_candidates)):
             if rows.size and not (rows.min() >= 0 and rows.max() < size):

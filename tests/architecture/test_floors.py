@@ -17,7 +17,7 @@ from tests.architecture.sources import (
 
 FLOORS = (
     ("_lazy", "types"),
-    ("schema",),
+    ("schema", "memory"),
     ("masked_attention", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
