@@ -126,6 +126,12 @@ def test_full_histories_are_the_newest_first():
     assert found.tolist() == [[1, 4, 3], [-1, -1, -1], [6, 5, -1]]
 
 
+def test_full_histories_have_what_was_chosen_again_once_where_it_was_newest():
+    log = Interactions(np.array([0, 5]), np.array([3, 1, 3, 2, 1], np.int32), {"timestamp": np.arange(5.0)}, 4)
+    assert full_histories(log, np.array([0]), 4).tolist() == [[1, 2, 3, -1]]
+    assert full_histories(log, np.array([0]), 2).tolist() == [[1, 2]]
+
+
 def test_full_histories_without_timestamps_are_a_seeded_choice():
     log = Interactions(np.array([0, 2, 32]), np.arange(32, dtype=np.int32), {}, 32)
     found = full_histories(log, np.array([0, 1]), 10, seed=1)

@@ -94,7 +94,7 @@ def test_stored_histories_begin_with_what_evaluation_pools(timed, length):
     for query in range(20):
         rows = found[query][found[query] >= 0].tolist()
         assert sorted(rows) == sorted(set(train.candidates_of(query).tolist())), "all of them, each once"
-        pooled = list(dict.fromkeys(expected[query][expected[query] >= 0].tolist()))
+        pooled = expected[query][expected[query] >= 0].tolist()
         assert rows[: len(pooled)] == pooled
 
 
