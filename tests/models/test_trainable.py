@@ -150,3 +150,12 @@ def test_a_model_says_what_it_lacks():
 
     with pytest.raises(NotImplementedError, match="Nothing has no compute_loss"):
         Nothing().compute_loss({})
+
+
+def test_share_of_mean_is_weighted_and_survives_a_batch_without_weight():
+    losses, weight = tf.constant([1.0, 2.0, 6.0]), tf.constant([1.0, 0.0, 3.0])
+    model = Regression()
+    np.testing.assert_allclose(model.share_of_mean(losses), (1 + 2 + 6) / 3)
+    np.testing.assert_allclose(model.share_of_mean(losses, weight), (1 * 1 + 3 * 6) / 4)
+    np.testing.assert_allclose(model.share_of_mean(losses, weight, tf.constant(10.0)), (1 * 1 + 3 * 6) / 10)
+    assert float(model.share_of_mean(losses, tf.zeros([3]))) == 0.0

@@ -162,10 +162,7 @@ class GraphModel(Trainable):
         positives = tf.gather(self._known_rows, tf.gather(inputs["candidate_rows"], inputs["positive"]))
         losses, negatives = self._of_rows(tf.cast(query, tf.float32), table, positives, training)
         losses += self.l2 * (_half_square(own["vector"]) + self._half_squares(positives, negatives))
-        weight = inputs.get("weight")
-        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
-        total = tf.distribute.get_replica_context().all_reduce("sum", tf.reduce_sum(weight))
-        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+        return self.share_of_mean(losses, inputs.get("weight"))
 
     def _of_rows(self, query, table, positives, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Losses `[batch]`, and which of the known candidates were drawn as negatives, int32 `[num_negatives or 0]`."""

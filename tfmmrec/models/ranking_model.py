@@ -112,11 +112,7 @@ class RankingModel(Trainable):
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """A batch of `InteractionBatches` -> this replica's share of the mean loss over the global batch, scalar."""
-        losses = self._row_losses(inputs, training)
-        weight = inputs.get("weight")
-        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
-        total = tf.distribute.get_replica_context().all_reduce("sum", tf.reduce_sum(weight))
-        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+        return self.share_of_mean(self._row_losses(inputs, training), inputs.get("weight"))
 
     def _row_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
         if not self._catalogue:

@@ -33,6 +33,21 @@ class Trainable(tfrs.Model):
         """A batch -> this replica's share of the mean loss over the global batch, scalar."""
         raise NotImplementedError(f"{type(self).__name__} has no compute_loss")
 
+    def share_of_mean(
+        self, losses: tf.Tensor, weight: tf.Tensor | None = None, num_counted: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """This replica's share of the weighted mean over the global batch, scalar.
+
+        Args:
+            losses: `[batch]`.
+            weight: `[batch]`; ones when None.
+            num_counted: scalar, what this replica adds to the mean's denominator; the sum of its weights when None.
+        """
+        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
+        total = tf.reduce_sum(weight) if num_counted is None else num_counted
+        total = tf.distribute.get_replica_context().all_reduce("sum", total)
+        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+
     def train_step(self, inputs: dict) -> dict[str, tf.Tensor]:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:

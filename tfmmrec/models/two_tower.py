@@ -167,14 +167,9 @@ class TwoTower(Trainable):
             losses = self._in_batch_losses(inputs, training)
         else:
             losses = self._full_losses(inputs, training)
-        weight = inputs.get("weight")
-        weight = tf.ones_like(losses) if weight is None else tf.cast(weight, losses.dtype)
-        if "targets" in inputs:  # the mean is over interactions, not over queries
-            total = tf.reduce_sum(tf.cast(inputs["targets"], tf.float32))
-        else:
-            total = tf.reduce_sum(weight)
-        total = tf.distribute.get_replica_context().all_reduce("sum", total)
-        return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
+        # under the multinomial loss the mean is over interactions, not over queries
+        num_counted = tf.reduce_sum(tf.cast(inputs["targets"], tf.float32)) if "targets" in inputs else None
+        return self.share_of_mean(losses, inputs.get("weight"), num_counted)
 
     def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
         raw = self._features()
