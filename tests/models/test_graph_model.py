@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import ModelCase, catalogue, ready, statistics
-from tfmmrec.models.lightgcn import build_lightgcn
+from tfmmrec.models.lightgcn import LightPropagation, build_lightgcn
 from tfmmrec.types import UsageError
 
 SMALL = {"dim": 5, "feature_dim": 6, "text_dim": 5, "image_size": 16}
@@ -63,6 +63,45 @@ def test_training_needs_a_graph_of_known_candidates():
     fewer = statistics().model_copy(update={"candidate_counts": [1] * 3 + [0] * 27})
     with pytest.raises(UsageError, match="candidates that candidate_counts say are in no interaction"):
         build_lightgcn(catalogue().schema, fewer, **SMALL).set_graph(catalogue().train)
+
+
+class Noted(LightPropagation):
+    """Has a weight for each number of content, and notes how it was called."""
+
+    def __init__(self):
+        super().__init__(SMALL["dim"], 1)
+        self.seen, self.of_content = [], None
+
+    def call(self, graph, queries, candidates, content=None, training=None):
+        if self.of_content is None:
+            self.of_content = {
+                name: self.add_weight(name=name, shape=[vectors.shape[1], self.dim])
+                for name, vectors in content.items()
+            }
+        self.seen.append((graph, content, training))
+        for name, vectors in content.items():
+            candidates = candidates + tf.matmul(vectors, self.of_content[name])
+        return super().call(graph, queries, candidates)
+
+
+def test_a_propagation_sees_content_and_its_weights_are_trained(monkeypatch):
+    monkeypatch.setattr("tfmmrec.models.lightgcn.LightPropagation", lambda *args, **kwargs: Noted())
+    ready = made()
+    model, weights = ready.model, ready.model.propagation.trainable_weights  # made with the towers
+    assert len(weights) == 3 and {id(weight) for weight in weights} <= {id(w) for w in model.trainable_weights}
+    model.propagate()
+    graph, content, training = model.propagation.seen[-1]
+    assert graph is model._graph and training is False
+    known = np.flatnonzero(catalogue().train.counts() > 0)
+    sizes = {name: vectors.shape[0] for name, vectors in content.items()}
+    assert sizes == dict.fromkeys(["look", "photo", "title"], len(known))
+    lengths = np.linalg.norm(content["title"].numpy(), axis=1)
+    assert known[0] == 0  # has no title
+    np.testing.assert_allclose(lengths, [0.0] + [1.0] * (len(known) - 1), rtol=1e-5)
+    before = [weight.numpy() for weight in weights]
+    ready.fit(1)
+    assert any(training is True for _, _, training in model.propagation.seen)
+    assert all(np.abs(weight.numpy() - old).max() > 0 for weight, old in zip(weights, before, strict=True))
 
 
 def test_tables_stay_as_they_were_until_they_are_made_anew():

@@ -35,8 +35,9 @@ class GraphModel(Trainable):
         query_tower: of `id` and `history`.
         candidate_tower: of `id` (`GraphIdentifier`) and content that needs no training; its fusion is
             `GraphCandidates`.
-        propagation: (graph, queries `[num_queries, dim]`, candidates `[num_known, dim]`) -> z `[num_known, dim]` and
-            t `[num_known, history_dim]`; its attribute `dim` is the size of z.
+        propagation: (graph, queries `[num_queries, dim]`, candidates `[num_known, dim]`, content, training) -> z
+            `[num_known, dim]` and t `[num_known, history_dim]`; its attribute `dim` is the size of z. content: name ->
+            float32 `[num_known, dim_m]`, unit vectors, zero where absent. Its weights are the model's.
         candidate_counts: int `[num_candidates]`, interactions of each in train; those with any are known.
         loss: bpr, −log σ(s₊ − s₋) over uniform negatives, the same for all rows of a step; or full_softmax over all
             known candidates.
@@ -114,11 +115,12 @@ class GraphModel(Trainable):
             vectors, present = (np.concatenate(values) for values in zip(*parts, strict=True))
             self.candidate_tower.fusion.set_content(name, vectors, present)
 
-    def propagate(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def propagate(self, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """The vectors of the known candidates, `[num_known, dim]` and `[num_known, history_dim]`."""
         if self._graph is None:
             raise UsageError("a graph model propagates over interactions: call set_graph before training")
-        return self.propagation(self._graph, *(tower.encoders["id"].embeddings for tower in self._towers))
+        embeddings = [tower.encoders["id"].embeddings for tower in self._towers]
+        return self.propagation(self._graph, *embeddings, self.candidate_tower.fusion.content, training=training)
 
     @property
     def _towers(self) -> tuple[Tower, Tower]:
@@ -149,7 +151,7 @@ class GraphModel(Trainable):
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """A batch of `InteractionBatches` -> this replica's share of the mean loss over the global batch, scalar."""
-        table, pooled = self.propagate()  # [num_known, dim], [num_known, history_dim]
+        table, pooled = self.propagate(training)  # [num_known, dim], [num_known, history_dim]
         table = _unit(table) if self.normalize else table
         graph, identity = self._graph, inputs["query"]["id"]
         pooled = graph.sum_candidates(pooled) * inverse_root(graph.query_degrees)  # [num_queries, history_dim]

@@ -44,8 +44,18 @@ class LightPropagation(tf.keras.layers.Layer):
         self.dim = dim
         self.num_layers = num_layers
 
-    def call(self, graph: BipartiteGraph, queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings `[num_queries, dim]` and `[num_candidates, dim]` -> z and t, `[num_candidates, dim]` each."""
+    def call(
+        self,
+        graph: BipartiteGraph,
+        queries: tf.Tensor,
+        candidates: tf.Tensor,
+        content: Mapping[str, tf.Tensor] | None = None,
+        training: bool | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings `[num_queries, dim]` and `[num_candidates, dim]` -> z and t, `[num_candidates, dim]` each.
+
+        The candidates' content makes no difference.
+        """
         of_queries, of_candidates = inverse_root(graph.query_degrees), inverse_root(graph.candidate_degrees)
         queries, candidates = tf.convert_to_tensor(queries), tf.convert_to_tensor(candidates)
         total, all_but_last = candidates, candidates
