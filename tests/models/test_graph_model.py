@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import ModelCase, catalogue, ready, statistics
-from tfmmrec.models.lightgcn import LightPropagation, build_lightgcn
+from tfmmrec.models.light_propagation import LightPropagation
+from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.types import UsageError
 
 SMALL = {"dim": 5, "feature_dim": 6, "text_dim": 5, "image_size": 16}

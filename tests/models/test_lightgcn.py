@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import NUM_CANDIDATES, NUM_QUERIES, ModelCase, catalogue, ready, statistics
-from tfmmrec.models.lightgcn import LightPropagation, build_lightgcn
-from tfmmrec.sparse_graph import BipartiteGraph
+from tests.models.whole_graph import propagated
+from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.types import UsageError
 
 SMALL = {"dim": 5, "feature_dim": 6, "text_dim": 5, "image_size": 16}
@@ -12,36 +12,6 @@ SMALL = {"dim": 5, "feature_dim": 6, "text_dim": 5, "image_size": 16}
 
 def build(**hyperparameters):
     return build_lightgcn(catalogue().schema, statistics(), **(SMALL | hyperparameters))
-
-
-def propagated(adjacency, queries, candidates, num_layers):
-    """The paper's equation 8: the mean of the powers of the normalised matrix of the whole graph."""
-    nodes = np.concatenate([queries, candidates])
-    whole = np.zeros((len(nodes), len(nodes)))
-    whole[: len(queries), len(queries) :] = adjacency
-    whole += whole.T
-    root = np.maximum(whole.sum(axis=1), 1) ** -0.5
-    whole = root[:, None] * whole * root
-    layers = [np.linalg.matrix_power(whole, layer) @ nodes for layer in range(num_layers + 1)]
-    return np.split(np.mean(layers, axis=0), [len(queries)])
-
-
-@pytest.mark.parametrize("num_layers", [1, 2, 3])
-def test_propagation_is_the_paper_s(num_layers):
-    random = np.random.default_rng(0)
-    adjacency = (random.random((7, 5)) < 0.4).astype(np.float64)
-    adjacency[3] = 0.0
-    adjacency[:, 2] = 0.0
-    queries, candidates = random.normal(size=(7, 3)), random.normal(size=(5, 3))
-    graph = BipartiteGraph(*np.nonzero(adjacency), 7, 5)
-    as_float = (tf.constant(values, tf.float32) for values in (queries, candidates))
-    found, pooled = LightPropagation(3, num_layers)(graph, *as_float)
-    of_queries, of_candidates = propagated(adjacency, queries, candidates, num_layers)
-    np.testing.assert_allclose(found, of_candidates, rtol=1e-4, atol=1e-6)
-    root = np.maximum(adjacency.sum(axis=1, keepdims=True), 1) ** -0.5
-    np.testing.assert_allclose(
-        queries / (num_layers + 1) + root * (adjacency @ pooled), of_queries, rtol=1e-4, atol=1e-6
-    )
 
 
 @pytest.mark.parametrize("options", [{"num_layers": 3}, {"loss": "full_softmax"}])

@@ -5,90 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from tfmmrec.data.statistics import Statistics
-from tfmmrec.encoders.history import HistoryEncoder
-from tfmmrec.encoders.identifier import IdentifierEncoder
-from tfmmrec.fusion.embedded import masked_vectors
-from tfmmrec.models.graph_candidates import GraphCandidates, GraphIdentifier
 from tfmmrec.models.graph_model import GraphModel
-from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.graph_towers import choose_scale, graph_towers
+from tfmmrec.models.light_propagation import LightPropagation
 from tfmmrec.schema import Schema
-from tfmmrec.sparse_graph import BipartiteGraph, inverse_root
-from tfmmrec.towers import Tower
-from tfmmrec.types import Embedded, UsageError
-
-_STDDEV = 0.1  # of the initial embeddings, as the authors' code has it
-_CONTENT = ("text", "image", "vector")  # what has vectors that no training of this model has to learn
-
-
-class LightPropagation(tf.keras.layers.Layer):
-    """e_u^(l) = Σ_{i ∈ N_u} e_i^(l−1) / √(|N_u| |N_i|), e_i^(l) likewise; no weights.
-
-    z_i = Σ_l e_i^(l) / (L + 1), l = 0 … L. A query's vector is the same mean. Its layers from 1 on are one sum over its
-    candidates, Σ_{l ≥ 1} e_u^(l) / (L + 1) = Σ_{i ∈ N_u} t_i / √|N_u| with t_i = Σ_{l < L} e_i^(l) / ((L + 1) √|N_i|).
-
-    Args:
-        dim: size of the embeddings.
-        num_layers: L.
-
-    Raises:
-        UsageError: no layer.
-    """
-
-    def __init__(self, dim: int, num_layers: int, **kwargs):
-        super().__init__(dtype="float32", autocast=False, **kwargs)
-        if num_layers < 1:
-            raise UsageError(f"num_layers must be at least 1, got {num_layers}; without propagation take id_only")
-        self.dim = dim
-        self.num_layers = num_layers
-
-    def call(
-        self,
-        graph: BipartiteGraph,
-        queries: tf.Tensor,
-        candidates: tf.Tensor,
-        content: Mapping[str, tf.Tensor] | None = None,
-        training: bool | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings `[num_queries, dim]` and `[num_candidates, dim]` -> z and t, `[num_candidates, dim]` each.
-
-        The candidates' content makes no difference.
-        """
-        of_queries, of_candidates = inverse_root(graph.query_degrees), inverse_root(graph.candidate_degrees)
-        queries, candidates = tf.convert_to_tensor(queries), tf.convert_to_tensor(candidates)
-        total, all_but_last = candidates, candidates
-        for layer in range(self.num_layers):
-            above = graph.sum_queries(queries * of_queries) * of_candidates
-            if layer + 1 < self.num_layers:  # the last layer's queries are read by nobody
-                queries = graph.sum_candidates(candidates * of_candidates) * of_queries
-            candidates = above
-            # two terms at a time: of more, forward or backward, AddN begins with whichever is free to be overwritten
-            all_but_last, total = total, total + candidates
-        share = 1.0 / (self.num_layers + 1)
-        return share * total, share * of_candidates * all_but_last
-
-
-@tf.keras.utils.register_keras_serializable("tfmmrec")
-class IdentifierAndHistory(tf.keras.layers.Layer):
-    """identifier_weight · e_id + pooled history.
-
-    Args:
-        identifier_weight: of the id's embedding.
-    """
-
-    def __init__(self, identifier_weight: float, **kwargs):
-        super().__init__(**({"dtype": "float32", "autocast": False} | kwargs))
-        self.identifier_weight = identifier_weight
-
-    def call(self, embedded: Mapping[str, Embedded], training: bool | None = None) -> tf.Tensor:
-        """`history` and `id` of one size -> `[batch, dim]`."""
-        history, identity = masked_vectors(embedded, "float32")
-        return self.identifier_weight * identity + history
-
-    def get_config(self):
-        return super().get_config() | {"identifier_weight": self.identifier_weight}
 
 
 def build_lightgcn(
@@ -141,43 +63,23 @@ def build_lightgcn(
     Raises:
         UsageError: an unknown loss, or a number out of range.
     """
-    if min(dim, max_history) < 1:
-        raise UsageError(f"dim and max_history must be at least 1, got {dim} and {max_history}")
-    described = schema.candidates.features
-    content = feature_encoders(
-        {name: feature for name, feature in described.items() if feature.kind in _CONTENT},
-        statistics.candidates,
-        feature_dim,
-        text_dim=text_dim,
-        max_words=max_words,
-        image_size=image_size,
-        pretrained=pretrained,
-    )
-    normalize = loss == "full_softmax" if normalize is None else normalize
-    if temperature is None:
-        temperature = 0.2 if normalize else 1.0
-    propagation = LightPropagation(dim, num_layers, name="propagation")
-    in_schema = schema.queries.history.length if schema.queries.history is not None else 1
-    length = max(in_schema, min(statistics.longest_history, max_history))
-    # in full precision: they are added to, or looked up beside, what was propagated in it
-    exact = {"dtype": "float32"}
-    ids = statistics.chosen_candidate_ids
+    normalize, temperature = choose_scale(loss, normalize, temperature)
     return GraphModel(
-        Tower(
-            {
-                "id": IdentifierEncoder(statistics.query_ids, dim, embeddings_stddev=_STDDEV, name="id", **exact),
-                "history": HistoryEncoder(length, exponent=0.5, name="history", **exact),
-            },
-            IdentifierAndHistory(1.0 / (num_layers + 1), name="fusion"),
+        *graph_towers(
+            schema,
+            statistics,
+            dim,
+            identifier_weight=1.0 / (num_layers + 1),
             normalize=normalize,
-            name="query_tower",
+            num_neighbors=num_neighbors,
+            max_history=max_history,
+            feature_dim=feature_dim,
+            text_dim=text_dim,
+            max_words=max_words,
+            image_size=image_size,
+            pretrained=pretrained,
         ),
-        Tower(
-            {"id": GraphIdentifier(ids, dim, embeddings_stddev=_STDDEV, name="id", **exact)} | content,
-            GraphCandidates(max(len(ids), 1), 2 * dim, num_neighbors, name="fusion"),
-            name="candidate_tower",
-        ),
-        propagation,
+        LightPropagation(dim, num_layers, name="propagation"),
         candidate_counts=np.asarray(statistics.candidate_counts),
         loss=loss,
         normalize=normalize,

@@ -1,0 +1,127 @@
+"""From a dataset to the two towers of a graph model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfmmrec.data.statistics import Statistics
+from tfmmrec.encoders.history import HistoryEncoder
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.fusion.embedded import masked_vectors
+from tfmmrec.models.graph_candidates import GraphCandidates, GraphIdentifier
+from tfmmrec.models.parts import feature_encoders
+from tfmmrec.schema import Schema
+from tfmmrec.towers import Tower
+from tfmmrec.types import Embedded, UsageError
+
+_STDDEV = 0.1  # of the initial embeddings, as LightGCN's authors' code has it
+_CONTENT = ("text", "image", "vector")  # what has vectors that no training of these models has to learn
+
+
+@tf.keras.utils.register_keras_serializable("tfmmrec")
+class IdentifierAndHistory(tf.keras.layers.Layer):
+    """identifier_weight · e_id + pooled history.
+
+    Args:
+        identifier_weight: of the id's embedding.
+    """
+
+    def __init__(self, identifier_weight: float, **kwargs):
+        super().__init__(**({"dtype": "float32", "autocast": False} | kwargs))
+        self.identifier_weight = identifier_weight
+
+    def call(self, embedded: Mapping[str, Embedded], training: bool | None = None) -> tf.Tensor:
+        """`history` and `id` of one size -> `[batch, dim]`."""
+        history, identity = masked_vectors(embedded, "float32")
+        return self.identifier_weight * identity + history
+
+    def get_config(self):
+        return super().get_config() | {"identifier_weight": self.identifier_weight}
+
+
+def graph_towers(
+    schema: Schema,
+    statistics: Statistics,
+    dim: int,
+    *,
+    identifier_weight: float,
+    normalize: bool,
+    num_neighbors: int,
+    max_history: int,
+    head: tf.keras.layers.Layer | None = None,
+    feature_dim: int = 64,
+    text_dim: int = 128,
+    max_words: int = 128,
+    image_size: int = 64,
+    pretrained: Mapping[str, str] | None = None,
+) -> tuple[Tower, Tower]:
+    """The query tower, of id and history, and the candidate tower, of id and all content, as `GraphModel` wants them.
+
+    Args:
+        schema: the dataset's description.
+        statistics: what was counted of it.
+        dim: size of the embeddings, and of z and of t.
+        identifier_weight: of a query's own embedding beside its history.
+        normalize: scale the queries' vectors to unit length.
+        num_neighbors: of a candidate outside the graph.
+        max_history: histories are as long as the longest in train needs, but not longer than this, or than the
+            schema's.
+        head: of the query tower, after the sum; None for none.
+        feature_dim: size of the vector that the small image network learns.
+        text_dim: size of a text's vector.
+        max_words: cap on the words read of a text.
+        image_size: pixels in height and width the image network sees.
+        pretrained: text or image feature -> TF-Hub handle or directory of the SavedModel that encodes it.
+
+    Raises:
+        UsageError: a size below 1.
+    """
+    if min(dim, max_history) < 1:
+        raise UsageError(f"dim and max_history must be at least 1, got {dim} and {max_history}")
+    described = schema.candidates.features
+    content = feature_encoders(
+        {name: feature for name, feature in described.items() if feature.kind in _CONTENT},
+        statistics.candidates,
+        feature_dim,
+        text_dim=text_dim,
+        max_words=max_words,
+        image_size=image_size,
+        pretrained=pretrained,
+    )
+    in_schema = schema.queries.history.length if schema.queries.history is not None else 1
+    length = max(in_schema, min(statistics.longest_history, max_history))
+    # in full precision: they are added to, or looked up beside, what was propagated in it
+    exact = {"dtype": "float32"}
+    ids = statistics.chosen_candidate_ids
+    query_tower = Tower(
+        {
+            "id": IdentifierEncoder(statistics.query_ids, dim, embeddings_stddev=_STDDEV, name="id", **exact),
+            "history": HistoryEncoder(length, exponent=0.5, name="history", **exact),
+        },
+        IdentifierAndHistory(identifier_weight, name="fusion"),
+        head=head,
+        normalize=normalize,
+        name="query_tower",
+    )
+    candidate_tower = Tower(
+        {"id": GraphIdentifier(ids, dim, embeddings_stddev=_STDDEV, name="id", **exact)} | content,
+        GraphCandidates(max(len(ids), 1), 2 * dim, num_neighbors, name="fusion"),
+        name="candidate_tower",
+    )
+    return query_tower, candidate_tower
+
+
+def choose_scale(loss: str, normalize: bool | None, temperature: float | None) -> tuple[bool, float]:
+    """Whether vectors have unit length, by default for full_softmax, and the temperature, 0.2 of unit vectors, else 1.
+
+    Args:
+        loss: of the model.
+        normalize: as asked for; None for the default.
+        temperature: as asked for; None for the default.
+    """
+    normalize = loss == "full_softmax" if normalize is None else normalize
+    if temperature is None:
+        temperature = 0.2 if normalize else 1.0
+    return normalize, temperature
