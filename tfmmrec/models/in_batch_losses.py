@@ -12,6 +12,7 @@ from tfmmrec.losses.bpr import bpr
 from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.hinge import hinge
 from tfmmrec.losses.negative_masks import hard_negatives, known_positives
+from tfmmrec.losses.sampled_softmax import sampled_softmax
 from tfmmrec.types import UsageError
 
 IN_BATCH_LOSSES: tuple[str, ...] = ("sampled_softmax", "bpr", "hinge")
@@ -108,6 +109,7 @@ def row_losses(
     own: Candidates,
     negatives: Candidates,
     *,
+    columns: tf.Tensor | None = None,
     temperature: float = 1.0,
     hard: int = 0,
     known: tf.Tensor | None = None,
@@ -121,6 +123,8 @@ def row_losses(
         query: `[batch, dim]`.
         own: each row's candidate, `[batch]`.
         negatives: `[num_negatives]`, the same for all rows.
+        columns: int `[batch]`, the places of the own candidates among the negatives, where all rows have these same
+            ones: the softmax is then over them as they are. None: the own candidate is beside them.
         temperature: the scores are divided by it.
         hard: only so many negatives count, the highest-scoring of each row; 0 for all.
         known: int `[batch, n]`, candidates that are no negatives of the row, -1 padded; None for none.
@@ -128,6 +132,15 @@ def row_losses(
     Returns:
         float32 `[batch]`.
     """
+    if loss == "sampled_softmax" and columns is not None:
+        return sampled_softmax(
+            query,
+            negatives.vectors,
+            columns,
+            log_probability=negatives.log_probability,
+            candidate_mask=negatives.mask,
+            temperature=temperature,
+        )
     own_score = tf.reduce_sum(tf.cast(query, tf.float32) * tf.cast(own.vectors, tf.float32), axis=1) / temperature
     scores = tf.cast(tf.matmul(query, negatives.vectors, transpose_b=True), tf.float32) / temperature
     mask = negatives.rows[None, :] != own.rows[:, None]  # [batch, num_negatives]

@@ -12,10 +12,10 @@ from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.multinomial import multinomial
 from tfmmrec.losses.negative_sampler import NegativeSampler
 from tfmmrec.losses.negatives import first_occurrences, log_inclusion_probability, unique_across_replicas
-from tfmmrec.losses.sampled_softmax import sampled_softmax
 from tfmmrec.losses.sampling import log_union_probability
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, row_losses
+from tfmmrec.models.step_parts import Retrieval, StepCandidates
 from tfmmrec.models.trainable import Trainable
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
@@ -163,17 +163,35 @@ class TwoTower(Trainable):
         The batch is one of `InteractionBatches`, for the multinomial loss of `QueryBatches`, or of a pipeline of one's
         own with the same keys; `weight` may be left out.
         """
-        if self.loss_name in IN_BATCH_LOSSES:
-            losses = self._in_batch_losses(inputs, training)
-        else:
-            losses = self._full_losses(inputs, training)
+        candidates = self.step_candidates(inputs, training)
+        return self.retrieval_share(inputs, self.retrieval(inputs, candidates, training).losses)
+
+    def retrieval_share(self, inputs: Mapping, losses: tf.Tensor) -> tf.Tensor:
+        """The rows' losses `[batch]` -> this replica's share of their mean, scalar."""
         # under the multinomial loss the mean is over interactions, not over queries
         num_counted = tf.reduce_sum(tf.cast(inputs["targets"], tf.float32)) if "targets" in inputs else None
         return self.share_of_mean(losses, inputs.get("weight"), num_counted)
 
-    def _full_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
-        raw = self._features()
-        embedded = self.candidate_tower.encode(raw, training)  # every encoder once
+    def step_candidates(self, inputs: Mapping, training: bool) -> StepCandidates:
+        """What a step embeds: all candidates, or its batch's and those it draws. Every encoder runs once."""
+        rows, log_expected = inputs.get("candidate_rows"), None
+        if self.loss_name not in IN_BATCH_LOSSES:
+            rows, features = None, self._features()
+        elif self.negative_sampler is None:
+            features = inputs["candidate"]
+        else:
+            drawn, log_expected = self.negative_sampler(training)
+            rows = tf.concat([rows, drawn], axis=0)
+            features = tf.nest.map_structure(lambda tensor: tf.gather(tensor, tf.maximum(rows, 0)), self._features())
+        return StepCandidates(features, self.candidate_tower.encode(features, training), rows, log_expected)
+
+    def retrieval(self, inputs: Mapping, candidates: StepCandidates, training: bool) -> Retrieval:
+        """A batch and what `step_candidates` gave for it -> its rows' losses and vectors."""
+        losses = self._full_losses if candidates.rows is None else self._in_batch_losses
+        return losses(inputs, candidates, training)
+
+    def _full_losses(self, inputs: Mapping, candidates: StepCandidates, training: bool) -> Retrieval:
+        raw, embedded = candidates.features, candidates.embedded
         content = None
         if training and self.content_weight > 0.0 and {"id"} < set(embedded):
             unknown = {
@@ -192,7 +210,8 @@ class TwoTower(Trainable):
         if content is not None:
             # the content follows the queries and not the other way round: what is known costs nothing
             losses += self.content_weight * self._softmax(tf.stop_gradient(query), content, inputs)
-        return losses
+        own = None if "targets" in inputs else tf.gather(table, tf.gather(inputs["candidate_rows"], inputs["positive"]))
+        return Retrieval(losses, query, own)
 
     def _softmax(self, query: tf.Tensor, table: tf.Tensor, inputs: Mapping) -> tf.Tensor:
         logits = tf.cast(tf.matmul(query, table, transpose_b=True), tf.float32) / self.temperature
@@ -208,48 +227,35 @@ class TwoTower(Trainable):
             raise UsageError(f"{self.loss_name} {what}: call set_catalogue before training")
         return self._catalogue[0]
 
-    def _in_batch_losses(self, inputs: Mapping, training: bool) -> tf.Tensor:
+    def _in_batch_losses(self, inputs: Mapping, candidates: StepCandidates, training: bool) -> Retrieval:
         rows, positives, drawn = inputs["candidate_rows"], inputs["positive"], None
-        if self.negative_sampler is None:
-            vectors = self.embed_candidates(inputs["candidate"], training, rows)  # [unique, dim]
-        else:
-            drawn_rows, log_expected = self.negative_sampler(training)
-            wanted = tf.concat([rows, drawn_rows], axis=0)
-            places = tf.maximum(wanted, 0)
-            features = tf.nest.map_structure(lambda tensor: tf.gather(tensor, places), self._features())
-            embedded = self.embed_candidates(features, training, wanted)  # [unique + num_negatives, dim]
-            size = rows.shape[0] or tf.shape(rows)[0]
-            vectors = embedded[:size]
-            drawn = Candidates(drawn_rows, embedded[size:], log_probability=log_expected)
+        embedded = self.embed_candidates(candidates.embedded, training, candidates.rows)  # [unique + num_drawn, dim]
+        size = rows.shape[0] or tf.shape(rows)[0]
+        vectors, own_vectors = embedded[:size], tf.gather(embedded, positives)
+        if self.negative_sampler is not None:
+            drawn = Candidates(candidates.rows[size:], embedded[size:], log_probability=candidates.log_expected)
         query = self.embed_queries(inputs["query"], self.history_table, training)
         if self.negatives.of_batch:
             negatives, positives = self._of_all_replicas(rows, vectors, positives, drawn, training)
-            rows, vectors, log_probability = negatives.rows, negatives.vectors, negatives.log_probability
+            rows, log_probability = negatives.rows, negatives.log_probability
         else:
             negatives, log_probability = drawn, None
-        if self.loss_name == "sampled_softmax" and self.negatives.of_batch and not self.negatives.by_row:
-            return sampled_softmax(
-                query,
-                vectors,
-                positives,
-                log_probability=log_probability,
-                candidate_mask=negatives.mask,
-                temperature=self.temperature,
-            )
         own = Candidates(
             tf.gather(rows, positives),
-            tf.gather(vectors, positives),
+            own_vectors,
             log_probability=None if log_probability is None else tf.gather(log_probability, positives),
         )
-        return row_losses(
+        losses = row_losses(
             self.loss_name,
             query,
             own,
             negatives,
+            columns=positives if self.negatives.of_batch and not self.negatives.by_row else None,
             temperature=self.temperature,
             hard=self.negatives.hard,
             known=inputs["query"]["history"]["rows"] if self.negatives.mask_known else None,
         )
+        return Retrieval(losses, query, own_vectors)
 
     def _of_all_replicas(self, rows, vectors, positives, drawn: Candidates | None, training: bool):
         """The batch's candidates and the drawn ones, each once, with their chances; and the places of the own ones."""
