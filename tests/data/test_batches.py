@@ -40,6 +40,16 @@ def test_a_batch_is_the_rows_of_the_log(seed, timed):
         np.testing.assert_array_equal(batch["candidate"]["name"]["words"][:, 0], 2 * np.maximum(unique, 0))
 
 
+def test_ratings_come_with_the_rows_of_who_gave_them_where_there_are_any():
+    log = make_log()
+    assert not {"rating", "query_rows"} & set(interaction_batches(log).batch(0))
+    log.columns["rating"] = np.where(np.arange(log.num_rows) % 3, np.arange(log.num_rows) / 2, np.nan).astype("f4")
+    batch = interaction_batches(log).batch(1)
+    np.testing.assert_array_equal(batch["rating"], log.columns["rating"][rows_of(batch)])
+    np.testing.assert_array_equal(batch["query_rows"], log.query_rows()[rows_of(batch)])
+    assert batch["rating"].dtype == np.float32 and batch["query_rows"].dtype == np.int32
+
+
 @pytest.mark.parametrize("batch_size", [1, 8, 10_000])
 def test_every_row_comes_once_in_an_epoch(batch_size):
     log = make_log()

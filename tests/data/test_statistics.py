@@ -137,3 +137,17 @@ def test_words_are_split_as_in_the_graph(first, last):
     texts = [f"a{letter}B {letter}" for letter in known] + ["".join(known)]
     found = split_words(tf.constant(texts)).to_list()
     assert [words_of(text) for text in texts] == [[word.decode() for word in words] for words in found]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "mean", "stddev"),
+    [([1.0, np.nan, 5.0], 3.0, 2.0), ([4.0, 4.0, np.nan], 4.0, 1.0), ([np.nan] * 3, None, None), (None, None, None)],
+)
+def test_ratings_of_train(ratings, mean, stddev):
+    train = pd.DataFrame({"who": ["q", "q", "r"], "what": ["a", "b", "a"]})
+    test = pd.DataFrame({"who": ["q"], "what": ["c"]})
+    interactions = {"train": "-", "test": "-", "query": "who", "candidate": "what"}
+    if ratings is not None:
+        train["stars"], test["stars"], interactions["rating"] = ratings, [99.0], "stars"
+    found = compute_statistics(dataset_from_frames({"interactions": interactions}, {"train": train, "test": test}))
+    assert (found.rating_mean, found.rating_stddev) == (mean, stddev)
