@@ -42,6 +42,36 @@ def test_a_pair_counts_once():
     np.testing.assert_allclose(inverse_root(made.query_degrees)[:, 0], [2**-0.5, 1.0, 1.0], rtol=1e-6)
 
 
+def test_a_subgraph_has_some_of_the_edges_and_the_degrees_that_they_make():
+    whole, vectors = graph(), np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
+    np.testing.assert_array_equal(whole.edges, [[0, 1], [0, 2], [2, 1]])
+    kept = tf.Variable([False, True, True])
+
+    @tf.function
+    def of_drawn(vectors):
+        drawn = whole.subgraph(kept)
+        with tf.GradientTape() as tape:
+            tape.watch(vectors)
+            sums = drawn.sum_candidates(vectors)
+            total = tf.reduce_sum(tf.square(sums))
+        gradient = tape.gradient(total, vectors)
+        back = drawn.sum_queries(sums)
+        return sums, back, gradient, drawn.query_degrees, drawn.candidate_degrees, drawn.num_edges
+
+    for places in ([False, True, True], [True, False, False]):
+        kept.assign(places)
+        adjacency = np.zeros_like(A)
+        adjacency[tuple(whole.edges.numpy()[places].T)] = 1.0
+        sums, back, gradient, of_queries, of_candidates, num_edges = of_drawn(tf.constant(vectors))
+        np.testing.assert_allclose(sums, adjacency @ vectors, rtol=1e-5)
+        np.testing.assert_allclose(back, adjacency.T @ adjacency @ vectors, rtol=1e-5)
+        np.testing.assert_allclose(gradient, 2 * adjacency.T @ adjacency @ vectors, rtol=1e-5)
+        np.testing.assert_array_equal(of_queries[:, 0], adjacency.sum(axis=1))
+        np.testing.assert_array_equal(of_candidates[:, 0], adjacency.sum(axis=0))
+        assert int(num_edges) == adjacency.sum()
+    assert whole.num_edges == 3 and whole.query_degrees.numpy().ravel().tolist() == [2.0, 0.0, 1.0]
+
+
 def test_a_graph_without_edges_gives_zeros():
     empty = BipartiteGraph([], [], num_queries=2, num_candidates=3)
     np.testing.assert_array_equal(empty.sum_candidates(tf.ones([3, 2])), np.zeros([2, 2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from tfmmrec.memory import check_memory
 from tfmmrec.types import UsageError
 
-_BYTES = 56  # an edge: both orders of the edges as they are kept, and what sorting them takes
+_BYTES = 60  # an edge: both orders of the edges as they are kept, and what sorting them takes
 
 
 class BipartiteGraph:
@@ -20,7 +21,7 @@ class BipartiteGraph:
     over 60,000 edges with vectors of 64 numbers it took 4 ms on two cores, `tf.sparse.sparse_dense_matmul` 11 ms, a
     gather with a segment sum 13 ms. What else a model weighs its edges by is a factor of the rows before or after it.
     The transposed matrix has edges of its own, in its own order: the op's `transpose_a` adds up in whatever order its
-    threads come. The edges are eager tensors, captured by a step and no weights of a model: 40 bytes an edge. The need
+    threads come. The edges are eager tensors, captured by a step and no weights of a model: 44 bytes an edge. The need
     for memory is stated in the log before anything is allocated.
 
     Args:
@@ -56,10 +57,32 @@ class BipartiteGraph:
         query_rows, candidate_rows = np.divmod(pairs, num_candidates)
         self.num_queries, self.num_candidates = num_queries, num_candidates
         self.num_edges = pairs.size
+        by_candidate = np.lexsort((query_rows, candidate_rows))
+        self._by_candidate = tf.constant(by_candidate, tf.int32)
         self._of_query = _edges(query_rows, candidate_rows, num_queries, num_candidates)
-        self._of_candidate = _edges(candidate_rows, query_rows, num_candidates, num_queries)
+        self._of_candidate = _edges(candidate_rows[by_candidate], query_rows[by_candidate], num_candidates, num_queries)
         self.query_degrees = _degrees(query_rows, num_queries)
         self.candidate_degrees = _degrees(candidate_rows, num_candidates)
+
+    @property
+    def edges(self) -> tf.Tensor:
+        """The rows of each edge's query and candidate, int64 `[num_edges, 2]`, in the order of the queries."""
+        return self._of_query.indices
+
+    def subgraph(self, kept: tf.Tensor) -> BipartiteGraph:
+        """The graph of some of the edges, with the degrees that they make; it can be drawn inside a step.
+
+        Args:
+            kept: bool `[num_edges]`, in the order of `edges`.
+        """
+        graph = copy.copy(self)
+        graph.num_edges = tf.reduce_sum(tf.cast(kept, tf.int32))
+        graph._by_candidate = None  # of this graph's own edges: what was drawn is not drawn from again
+        graph._of_query = _kept(self._of_query, kept)
+        graph._of_candidate = _kept(self._of_candidate, tf.gather(kept, self._by_candidate))
+        graph.query_degrees = graph.sum_candidates(tf.ones([self.num_candidates, 1]))
+        graph.candidate_degrees = graph.sum_queries(tf.ones([self.num_queries, 1]))
+        return graph
 
     def sum_candidates(self, vectors: tf.Tensor) -> tf.Tensor:
         """Of candidates float32 `[num_candidates, dim]` -> for each query the sum of its own, `[num_queries, dim]`."""
@@ -80,9 +103,12 @@ class _Edges(NamedTuple):
 
 
 def _edges(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> _Edges:
-    order = np.lexsort((columns, rows))
-    indices = tf.constant(np.stack([rows[order], columns[order]], axis=1))
+    indices = tf.constant(np.stack([rows, columns], axis=1))
     return _Edges(indices, tf.ones([rows.size]), tf.constant([num_rows, num_columns], tf.int64), num_rows)
+
+
+def _kept(edges: _Edges, kept: tf.Tensor) -> _Edges:
+    return edges._replace(indices=tf.boolean_mask(edges.indices, kept), values=tf.boolean_mask(edges.values, kept))
 
 
 def _sums(vectors: tf.Tensor, edges: _Edges, transposed: _Edges) -> tf.Tensor:

@@ -31,6 +31,9 @@ class GraphModel(Trainable):
     Training needs `set_graph`, and `materialize` afterwards: it keeps [z_i ; t_i] as the candidate tower's table, which
     a checkpoint holds. A candidate outside the graph gets the vectors of its neighbours in content, `GraphCandidates`.
 
+    A model with more of its own is a subclass: `training_graph` is what a step of training propagates over,
+    `row_losses` what a row of a batch loses, `finish` what is made of a candidate's z before it is scored.
+
     Args:
         query_tower: of `id` and `history`.
         candidate_tower: of `id` (`GraphIdentifier`) and content that needs no training; its fusion is
@@ -115,12 +118,22 @@ class GraphModel(Trainable):
             vectors, present = (np.concatenate(values) for values in zip(*parts, strict=True))
             self.candidate_tower.fusion.set_content(name, vectors, present)
 
-    def propagate(self, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """The vectors of the known candidates, `[num_known, dim]` and `[num_known, history_dim]`."""
+    def training_graph(self) -> BipartiteGraph:
+        """What a step of training propagates over: the whole graph; a model may draw some of its edges instead."""
+        return self._graph
+
+    def propagate(self, training: bool = False, graph: BipartiteGraph | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The vectors of the known candidates, `[num_known, dim]` and `[num_known, history_dim]`.
+
+        Args:
+            training: as of the propagation.
+            graph: to propagate over; the whole one when None.
+        """
         if self._graph is None:
             raise UsageError("a graph model propagates over interactions: call set_graph before training")
+        graph = self._graph if graph is None else graph
         embeddings = [tower.encoders["id"].embeddings for tower in self._towers]
-        return self.propagation(self._graph, *embeddings, self.candidate_tower.fusion.content, training=training)
+        return self.propagation(graph, *embeddings, self.candidate_tower.fusion.content, training=training)
 
     @property
     def _towers(self) -> tuple[Tower, Tower]:
@@ -142,7 +155,10 @@ class GraphModel(Trainable):
 
     def embed_candidates(self, inputs: Mapping, training: bool = False, rows: tf.Tensor | None = None) -> tf.Tensor:
         """Candidate features -> z, `[batch, dim]`; `rows` as in `Tower.call`."""
-        vectors = self.candidate_tower(inputs, training=training, rows=rows)[:, : self.propagation.dim]
+        return self.finish(self.candidate_tower(inputs, training=training, rows=rows)[:, : self.propagation.dim])
+
+    def finish(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Candidates' z `[n, dim]` -> what is scored, of that shape: of unit length with `normalize`."""
         return _unit(vectors) if self.normalize else vectors
 
     def embed_history(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
@@ -151,31 +167,73 @@ class GraphModel(Trainable):
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """A batch of `InteractionBatches` -> this replica's share of the mean loss over the global batch, scalar."""
-        table, pooled = self.propagate(training)  # [num_known, dim], [num_known, history_dim]
-        table = _unit(table) if self.normalize else table
-        graph, identity = self._graph, inputs["query"]["id"]
+        graph = self.training_graph() if training else self._graph
+        table, pooled = self.propagate(training, graph)  # [num_known, dim], [num_known, history_dim]
+        identity = inputs["query"]["id"]
         pooled = graph.sum_candidates(pooled) * inverse_root(graph.query_degrees)  # [num_queries, history_dim]
         history = {
             "vector": tf.gather(pooled, identity["row"]),
             "present": tf.gather(graph.query_degrees[:, 0] > 0.0, identity["row"]),
         }
         own = self.query_tower.encoders["id"](identity, training=training)
-        query = self.embed_queries({"id": own, "history": history}, training=training)  # [batch, dim]
+        query = self.query_tower({"id": own, "history": history}, training=training)  # [batch, dim]
         positives = tf.gather(self._known_rows, tf.gather(inputs["candidate_rows"], inputs["positive"]))
-        losses, negatives = self._of_rows(tf.cast(query, tf.float32), table, positives, training)
+        negatives = positives[:0]
+        if self.negative_sampler is not None:
+            negatives = tf.gather(self._known_rows, self.negative_sampler(training)[0])
+        losses = self.row_losses(tf.cast(query, tf.float32), table, positives, negatives, training)
         losses += self.l2 * (_half_square(own["vector"]) + self._half_squares(positives, negatives))
         return self.share_of_mean(losses, inputs.get("weight"))
 
-    def _of_rows(self, query, table, positives, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Losses `[batch]`, and which of the known candidates were drawn as negatives, int32 `[num_negatives or 0]`."""
-        if self.negative_sampler is None:
-            logits = tf.matmul(query, table, transpose_b=True) / self.temperature  # [batch, num_known]
-            return full_softmax(logits, positives), positives[:0]
-        own = tf.reduce_sum(query * tf.gather(table, positives), axis=1)  # [batch]
-        drawn = tf.gather(self._known_rows, self.negative_sampler(training)[0])  # [num_negatives]
-        scores = tf.matmul(query, tf.gather(table, drawn), transpose_b=True)  # [batch, num_negatives]
-        mask = drawn[None, :] != positives[:, None]
-        return bpr(own / self.temperature, scores / self.temperature, mask), drawn
+    def row_losses(
+        self,
+        queries: tf.Tensor,
+        table: tf.Tensor,
+        positives: tf.Tensor,
+        negatives: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """What the rows of a batch lose, without the embeddings' squares.
+
+        Args:
+            queries: float32 `[batch, dim]`, what the query tower gives.
+            table: float32 `[num_known, dim]`, the known candidates' z.
+            positives: int32 `[batch]`, each row's candidate in the table.
+            negatives: int32 `[num_negatives]`, rows of the table; none unless the loss draws them.
+            training: for what a model leaves out at random.
+
+        Returns:
+            float32 `[batch]`.
+        """
+        return self.ranking_losses(queries, self.finish(table), positives, negatives)
+
+    def ranking_losses(
+        self,
+        queries: tf.Tensor,
+        table: tf.Tensor,
+        positives: tf.Tensor,
+        negatives: tf.Tensor,
+        present: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The model's loss for finished vectors, float32 `[batch]`.
+
+        Args:
+            queries: float32 `[batch, dim]`.
+            table: float32 `[num_known, dim]`.
+            positives: int32 `[batch]`.
+            negatives: int32 `[num_negatives]`.
+            present: bool `[num_known]`, which of the table's vectors are there, None for all. The others are not
+                compared with, and a row whose own candidate is missing loses nothing.
+        """
+        if self.loss_name == "full_softmax":
+            losses = full_softmax(tf.matmul(queries, table, transpose_b=True) / self.temperature, positives, present)
+            return losses if present is None else tf.where(tf.gather(present, positives), losses, 0.0)
+        own = tf.reduce_sum(queries * tf.gather(table, positives), axis=1)  # [batch]
+        scores = tf.matmul(queries, tf.gather(table, negatives), transpose_b=True)  # [batch, num_negatives]
+        mask = negatives[None, :] != positives[:, None]
+        if present is not None:
+            mask &= tf.gather(present, negatives) & tf.gather(present, positives)[:, None]
+        return bpr(own / self.temperature, scores / self.temperature, mask)
 
     def _half_squares(self, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Of each row's candidate and, on average, of the negatives, `[batch]`."""
