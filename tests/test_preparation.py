@@ -8,6 +8,7 @@ from tfmmrec import preparation
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.data.statistics import compute_statistics
+from tfmmrec.latent_semantics import latent_semantics
 from tfmmrec.preparation import encode, prepare
 from tfmmrec.runs import RunConfig, build_model
 
@@ -149,3 +150,28 @@ def test_encoding_does_not_depend_on_the_batch(first, dataset):
     np.testing.assert_allclose(parts["vector"], whole["vector"], atol=1e-5)
     np.testing.assert_array_equal(parts["present"], whole["present"])
     assert whole["vector"].dtype == np.float32
+
+
+def test_words_that_texts_share_get_the_semantics_of_all_of_them(dataset, statistics, tmp_path):
+    config = RunConfig(
+        run_id="a",
+        version="0",
+        model="text_pair",
+        hyperparameters={"dim": 6},
+        options={"seed": 3, "image_steps": STEPS},
+        data_schema=dataset.schema,
+    )
+    model = build_model(config, statistics)
+    found = prepare(model, dataset, config, dataset.train, tmp_path)
+    names = list(model.candidate_tower.fusion.order)
+    words = np.concatenate([found.candidate_tables[name]["tokens"] for name in names], axis=1) - 1
+    table = model.scorer.table
+    expected = latent_semantics(words, np.array(table.idf), 6, seed=3)
+    expected /= np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1e-12)
+    seen = np.isin(np.arange(len(expected)), words)
+    assert seen.sum() > 10
+    np.testing.assert_allclose(table.embeddings.numpy()[seen], expected[seen], atol=1e-5)
+    other = build_model(config, statistics)
+    (name,) = found.encoder_weights
+    other.candidate_tower.encoders[name].set_weights(found.encoder_weights[name])  # as a training does
+    np.testing.assert_array_equal(other.scorer.table.embeddings, table.embeddings)

@@ -15,8 +15,10 @@ from tfmmrec.embedding import Progress, preprocess_entities
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.image import ImageEncoder
 from tfmmrec.encoders.text import TextEncoder
+from tfmmrec.encoders.text_tokens import WordTokens
 from tfmmrec.latent_semantics import latent_semantics
 from tfmmrec.runs import RunConfig, save_arrays
+from tfmmrec.towers import Tower
 
 _FACTORS = 32  # of the interactions, that the image network learns to predict
 
@@ -64,6 +66,7 @@ def prepare(
         if isinstance(encoder, TextEncoder) and encoder.mode == "finetuned":
             _learn_words(encoder, prepared.candidate_tables[name]["words"], config.options["seed"])
             prepared.encoder_weights[name] = encoder.get_weights()
+    prepared.encoder_weights |= _shared_words(tower, prepared.candidate_tables, config.options["seed"])
     for name in tower.cached_features:
         path, encoder = folder / "encoders" / f"{name}.npz", tower.encoders[name]
         if not path.exists():
@@ -104,6 +107,18 @@ def _write_cached(path, name, encoder, model, dataset, config, interactions, pre
 
 def _learn_words(encoder: TextEncoder, words: np.ndarray, seed: int) -> None:
     encoder.embeddings.assign(latent_semantics(words, encoder.word_weights.numpy(), encoder.dim, seed))
+
+
+def _shared_words(tower: Tower, tables: Tables, seed: int) -> dict[str, list[np.ndarray]]:
+    """Latent semantics of the words of all texts that share a table -> the weights of one of them, which has it."""
+    names = [name for name, encoder in tower.encoders.items() if isinstance(encoder, WordTokens)]
+    if not names:
+        return {}
+    words = np.concatenate([tables[name]["tokens"] - 1 for name in names], axis=1)  # [num_candidates, all words]
+    first = tower.encoders[names[0]]
+    if first.table.vocabulary:
+        first.table.begin_with(latent_semantics(words, np.asarray(first.table.idf), first.table.dim, seed))
+    return {names[0]: first.get_weights()}
 
 
 def encode(encoder: Encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mult_dae import build_mult_dae
 from tfmmrec.models.ranker import build_ranker
+from tfmmrec.models.text_pair import build_text_pair
 from tfmmrec.models.two_tower_builder import build_two_tower
 from tfmmrec.models.vbpr import build_vbpr
 from tfmmrec.types import UsageError
@@ -157,6 +158,14 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; features of candidates",
         "a second stage in which the query says which modality of a candidate matters",
         _RANKING,
+    ),
+    "text_pair": ZooEntry(
+        build_text_pair,
+        "ranking",
+        "Nogueira & Cho 2019",
+        "interactions; texts of candidates; histories or texts of queries",
+        "a second stage where words say it, read by a pretrained encoder of your own or a small one",
+        _RANKING | {"epochs": 30, "batch_size": 256, "learning_rate": 1e-3},
     ),
 }
 

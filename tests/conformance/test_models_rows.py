@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.conformance.models import HISTORY_LENGTH, QUICK_OR_SLOW, by_name, catalogue, named, ready
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.encoders import SequenceHistoryEncoder
+from tfmmrec.encoders.history_tokens import HistoryTokens
 
 ROWS = np.arange(10)  # of them candidates 0 to 6 miss something
 
@@ -132,7 +133,7 @@ def test_a_history_matters_where_there_is_one_and_its_order_where_it_is_read_as_
     has_one = (rows >= 0).any(axis=1) & ("history" in model.query_tower.encoders)
     np.testing.assert_array_equal(np.abs(without - expected).max(axis=1) > 1e-5, has_one)
     turned = embed_queries(model, queries, rows[:, ::-1].copy(), table)
-    has_order = isinstance(model.query_tower.encoders.get("history"), SequenceHistoryEncoder)
+    has_order = isinstance(model.query_tower.encoders.get("history"), SequenceHistoryEncoder | HistoryTokens)
     several = ((rows >= 0).sum(axis=1) > 1) & has_order
     np.testing.assert_allclose(turned[~several], expected[~several], rtol=1e-4, atol=1e-5)
     assert (np.abs(turned - expected).max(axis=1)[several] > 1e-4).all()

@@ -130,3 +130,19 @@ def test_arguments_that_are_none_are_refused(tmp_path):
         SavedModelEncoder(handle, "text", mode="warm")
     with pytest.raises(UsageError, match="input_kind must be text or image, got 'audio'"):
         SavedModelEncoder(handle, "audio")
+
+
+@pytest.mark.parametrize("key", [None, "default"])
+def test_weights_behind_it_are_made_under_several_replicas_in_which_it_then_runs(key, tmp_path, replicas):
+    handle, strategy = write_text_model(tmp_path / "m", key=key), replicas(2)
+    texts = tf.constant(["red", "blue"])
+    with strategy.scope():
+        encoder = SavedModelEncoder(handle, "text", mode="finetuned")
+        shaped = encoder(encoder.preprocess(texts))["vector"]
+        np.testing.assert_array_equal(shaped, np.zeros((2, 4)))  # outside of the replicas there is its shape only
+    run = tf.function(lambda: strategy.run(lambda: encoder(encoder.preprocess(texts))["vector"]))
+    for found in strategy.experimental_local_results(run()):
+        np.testing.assert_array_equal(found, text_table(4)[text_rows(["red", "blue"])])
+    np.testing.assert_array_equal(
+        encoder(encoder.preprocess(texts))["vector"], text_table(4)[text_rows(["red", "blue"])]
+    )

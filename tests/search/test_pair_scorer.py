@@ -45,6 +45,16 @@ def test_scores_of_some_pairs(chunk_size):
     np.testing.assert_allclose(scorer.pairs(queries, candidates), expected()[queries, candidates], rtol=1e-5)
 
 
+def test_a_model_may_say_how_many_pairs_it_takes_at_a_time():
+    model = Model()
+    assert PairScorer(model, QUERIES, CANDIDATES).chunk_size == 8192
+    model.pairs_at_once = 3
+    scorer = PairScorer(model, QUERIES, CANDIDATES)
+    assert scorer.chunk_size == 3
+    np.testing.assert_allclose(scorer(np.arange(4)), expected(), rtol=1e-5)
+    assert PairScorer(model, QUERIES, CANDIDATES, 2).chunk_size == 2
+
+
 def test_other_parts_go_through_the_same_graph():
     model = Model()
     first = PairScorer(model, QUERIES, CANDIDATES)

@@ -81,11 +81,20 @@ class SavedModelEncoder(Encoder):
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         present = inputs["given"]
         raw = inputs["text"] if self.input_kind == "text" else tf.cast(inputs["pixels"], tf.float32) / 255.0
-        vector = self.module(raw, training=bool(training) and self.mode == "finetuned")
+        vector = self._run(raw, bool(training) and self.mode == "finetuned")
         if isinstance(vector, dict):  # text models of TF-Hub's common signature
             vector = vector["pooled_output"] if "pooled_output" in vector else vector["default"]
         vector = tf.cast(vector, self.compute_dtype)
         return {"vector": vector * tf.cast(present, vector.dtype)[:, None], "present": present}
+
+    def _run(self, raw: tf.Tensor, training: bool):
+        if tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context():
+            # weights are being made: what was loaded under a strategy runs inside of its replicas only
+            run = tf.function(lambda raw: self.module(raw, training=training))
+            shapes = run.get_concrete_function(tf.TensorSpec([None, *raw.shape[1:]], raw.dtype)).structured_outputs
+            size = tf.shape(raw)[0]
+            return tf.nest.map_structure(lambda found: tf.zeros([size, *found.shape[1:]], found.dtype), shapes)
+        return self.module(raw, training=training)
 
     def get_config(self):
         return super().get_config() | {

@@ -41,6 +41,8 @@ class RankingModel(Trainable):
         loss: see above.
         num_negatives: of each row.
         num_drawn: candidates that a step draws for all rows.
+        pairs_at_once: how many pairs `score_pairs` takes well at a time outside of training; None leaves it to those
+            who call it.
 
     Raises:
         UsageError: an unknown loss, or numbers out of range.
@@ -60,6 +62,7 @@ class RankingModel(Trainable):
         loss: str = "pointwise",
         num_negatives: int = 8,
         num_drawn: int = 256,
+        pairs_at_once: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -76,6 +79,7 @@ class RankingModel(Trainable):
         self.num_candidates = num_candidates
         self.loss_name = loss
         self.num_negatives = num_negatives
+        self.pairs_at_once = pairs_at_once
         self.negative_sampler = NegativeSampler(num_drawn, candidate_counts)
         self._catalogue: tuple = ()  # eager tensors: captured by the step, no weights of the model
         self._has_history = "history" in query_tower.encoders

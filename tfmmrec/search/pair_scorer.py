@@ -19,13 +19,15 @@ class PairScorer:
         model: a ranking model.
         query_parts: float32 `[num_queries, query_dim]`.
         candidate_parts: float32 `[num_candidates, candidate_dim]`.
-        chunk_size: pairs in a run of the graph.
+        chunk_size: pairs in a run of the graph; None for what suits the model.
 
     Raises:
         UsageError: parts that are no matrices, or a chunk size below 1.
     """
 
-    def __init__(self, model, query_parts: np.ndarray, candidate_parts: np.ndarray, chunk_size: int = CHUNK_SIZE):
+    def __init__(self, model, query_parts: np.ndarray, candidate_parts: np.ndarray, chunk_size: int | None = None):
+        if chunk_size is None:
+            chunk_size = getattr(model, "pairs_at_once", None) or CHUNK_SIZE
         if chunk_size < 1:
             raise UsageError(f"chunk_size must be at least 1, got {chunk_size}")
         self.model = model
