@@ -31,6 +31,16 @@ def test_towers_have_ids_history_and_the_content_that_needs_no_training():
     assert candidate.fusion.dim == 10 and candidate.fusion.num_neighbors == 3
 
 
+def test_a_query_may_be_more_than_a_sum():
+    class Fusion(tf.keras.layers.Layer):
+        query_dim, history_dim = 7, 11
+
+    fusion = Fusion()
+    query, candidate = towers(query_fusion=fusion)
+    assert query.fusion is fusion and query.encoders["id"].dim == 7
+    assert candidate.encoders["id"].dim == 5 and candidate.fusion.dim == 5 + 11
+
+
 def test_histories_are_as_long_as_the_longest_of_train_but_not_longer_than_allowed():
     longest = statistics().longest_history
     assert towers(max_history=99)[0].encoders["history"].length == longest > 4

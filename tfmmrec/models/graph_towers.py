@@ -12,7 +12,7 @@ from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.embedded import masked_vectors
 from tfmmrec.models.graph_candidates import GraphCandidates, GraphIdentifier
 from tfmmrec.models.parts import feature_encoders
-from tfmmrec.schema import Schema
+from tfmmrec.schema import Feature, Schema
 from tfmmrec.towers import Tower
 from tfmmrec.types import Embedded, UsageError
 
@@ -46,7 +46,8 @@ def graph_towers(
     statistics: Statistics,
     dim: int,
     *,
-    identifier_weight: float,
+    identifier_weight: float = 1.0,
+    query_fusion: tf.keras.layers.Layer | None = None,
     normalize: bool,
     num_neighbors: int,
     max_history: int,
@@ -63,7 +64,9 @@ def graph_towers(
         schema: the dataset's description.
         statistics: what was counted of it.
         dim: size of the embeddings, and of z and of t.
-        identifier_weight: of a query's own embedding beside its history.
+        identifier_weight: of a query's own embedding beside its history, where they are added.
+        query_fusion: of `id` and `history`, where they are not just added; its attributes `query_dim` and `history_dim`
+            are the sizes of a query's embedding and of t.
         normalize: scale the queries' vectors to unit length.
         num_neighbors: of a candidate outside the graph.
         max_history: histories are as long as the longest in train needs, but not longer than this, or than the
@@ -80,9 +83,8 @@ def graph_towers(
     """
     if min(dim, max_history) < 1:
         raise UsageError(f"dim and max_history must be at least 1, got {dim} and {max_history}")
-    described = schema.candidates.features
     content = feature_encoders(
-        {name: feature for name, feature in described.items() if feature.kind in _CONTENT},
+        content_features(schema),
         statistics.candidates,
         feature_dim,
         text_dim=text_dim,
@@ -95,22 +97,32 @@ def graph_towers(
     # in full precision: they are added to, or looked up beside, what was propagated in it
     exact = {"dtype": "float32"}
     ids = statistics.chosen_candidate_ids
+    query_dim, history_dim = dim, dim
+    if query_fusion is None:
+        query_fusion = IdentifierAndHistory(identifier_weight, name="fusion")
+    else:
+        query_dim, history_dim = query_fusion.query_dim, query_fusion.history_dim
     query_tower = Tower(
         {
-            "id": IdentifierEncoder(statistics.query_ids, dim, embeddings_stddev=_STDDEV, name="id", **exact),
+            "id": IdentifierEncoder(statistics.query_ids, query_dim, embeddings_stddev=_STDDEV, name="id", **exact),
             "history": HistoryEncoder(length, exponent=0.5, name="history", **exact),
         },
-        IdentifierAndHistory(identifier_weight, name="fusion"),
+        query_fusion,
         head=head,
         normalize=normalize,
         name="query_tower",
     )
     candidate_tower = Tower(
         {"id": GraphIdentifier(ids, dim, embeddings_stddev=_STDDEV, name="id", **exact)} | content,
-        GraphCandidates(max(len(ids), 1), 2 * dim, num_neighbors, name="fusion"),
+        GraphCandidates(max(len(ids), 1), dim + history_dim, num_neighbors, name="fusion"),
         name="candidate_tower",
     )
     return query_tower, candidate_tower
+
+
+def content_features(schema: Schema) -> dict[str, Feature]:
+    """A candidate's features with vectors that need no training of the model, by name."""
+    return {name: feature for name, feature in schema.candidates.features.items() if feature.kind in _CONTENT}
 
 
 def choose_scale(loss: str, normalize: bool | None, temperature: float | None) -> tuple[bool, float]:
