@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
+from tfmmrec.models.mmgcn import build_mmgcn
 from tfmmrec.models.mult_dae import build_mult_dae
 from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.text_pair import build_text_pair
@@ -133,6 +134,14 @@ ZOO: dict[str, ZooEntry] = {
         "He et al. 2020",
         "interactions",
         "few interactions each, and queries that come and go; content only finds new candidates their place",
+        _GRAPH,
+    ),
+    "mmgcn": ZooEntry(
+        build_mmgcn,
+        "retrieval",
+        "Wei et al. 2019",
+        "interactions; texts, pictures or vectors of candidates",
+        "queries differ in what they like of each modality; costs a propagation for each of them",
         _GRAPH,
     ),
     "ranker": ZooEntry(
