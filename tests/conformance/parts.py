@@ -19,6 +19,7 @@ from tfmmrec.fusion import (
     EarlyFusion,
     FieldsFusion,
     GatedFusion,
+    GraphFusion,
     HybridFusion,
     LateFusion,
     LateQueryHead,
@@ -109,6 +110,16 @@ class HeadPart(FusionPart):
         return tf.concat([part["vector"] for part in embedded(patterns=np.ones((8, 3), bool)).values()], axis=1)
 
 
+def with_graphs(fusion: GraphFusion) -> GraphFusion:
+    """With graphs of two modalities, over candidates of its own."""
+    content = embedded(seed=7)
+    fusion.set_graphs(["look", "price"], len(PATTERNS))
+    fusion(content)  # creates the weights
+    for name in fusion.graphs:
+        fusion.set_content(name, content[name]["vector"].numpy(), content[name]["present"].numpy())
+    return fusion
+
+
 FUSIONS: list[FusionPart] = [
     FusionPart("early", lambda: EarlyFusion(5)),
     FusionPart("early with hidden layers", lambda: EarlyFusion(5, [8, 6], activation="tanh", dropout=0.2)),
@@ -126,6 +137,9 @@ FUSIONS: list[FusionPart] = [
     FusionPart("cross attention over short content", lambda: CrossAttentionFusion(4, 1, direct=["words"], scale=0.1)),
     SequencePart("cross attention of sequences", lambda: CrossAttentionFusion(4, 2)),
     SequencePart("cross attention of all tokens", lambda: CrossAttentionFusion(6, 3, hierarchical=False, scale=1.0)),
+    FusionPart("graph", lambda: with_graphs(GraphFusion(5, activation="tanh"))),
+    FusionPart("graph, concatenated", lambda: with_graphs(GraphFusion(4, "concat", direct=["words"], scale=0.5))),
+    FusionPart("graph, attended", lambda: with_graphs(GraphFusion(4, "attention", activation="tanh"))),
     FusionPart("block", lambda: BlockFusion(5, direct=["words"])),
     FusionPart("block of short content", lambda: BlockFusion(4, scale=0.1)),
     FusionPart("fields", lambda: FieldsFusion(5)),

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "EarlyFusion": "early",
         "FieldsFusion": "fields",
         "GatedFusion": "gated",
+        "GraphFusion": "graph",
         "HybridFusion": "hybrid",
         "LateFusion": "late",
         "LateQueryHead": "late_query_head",
