@@ -11,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfmmrec.models.freedom import build_freedom
 from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
@@ -142,6 +143,14 @@ ZOO: dict[str, ZooEntry] = {
         "Wei et al. 2019",
         "interactions; texts, pictures or vectors of candidates",
         "queries differ in what they like of each modality; costs a propagation for each of them",
+        _GRAPH,
+    ),
+    "freedom": ZooEntry(
+        build_freedom,
+        "retrieval",
+        "Zhou & Shen 2023",
+        "interactions; texts, pictures or vectors of candidates",
+        "few interactions each, and content that says which candidates are alike",
         _GRAPH,
     ),
     "ranker": ZooEntry(

@@ -88,6 +88,7 @@ CASES: list[ModelCase] = [
     ModelCase("ranker under a softmax", "ranker", {"loss": "softmax", "num_negatives": 3, "dropout": 0.1}),
     ModelCase("lightgcn under a softmax", "lightgcn", {"loss": "full_softmax", "num_layers": 1}),
     ModelCase("mmgcn under a softmax", "mmgcn", {"loss": "full_softmax", "num_layers": 3, "combination": "concat"}),
+    ModelCase("freedom under a softmax", "freedom", {"loss": "full_softmax", "num_content_layers": 2}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]
