@@ -263,7 +263,7 @@ class _Training:
             rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
         )  # with a weight decay it is AdamW
         if options.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_variances"])
         return optimizer
 
     def _stream(self, model, interactions: Interactions) -> BatchStream:

@@ -17,6 +17,7 @@ from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mmgcn import build_mmgcn
 from tfmmrec.models.mult_dae import build_mult_dae
+from tfmmrec.models.multitask import build_multitask
 from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.text_pair import build_text_pair
 from tfmmrec.models.two_tower_builder import build_two_tower
@@ -152,6 +153,14 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; texts, pictures or vectors of candidates",
         "few interactions each, and content that says which candidates are alike",
         _GRAPH,
+    ),
+    "multitask": ZooEntry(
+        build_multitask,
+        "retrieval",
+        "Kendall et al. 2018; Koren et al. 2009",
+        "interactions; ratings, or tags or a category of candidates beside a text, a picture or a vector",
+        "to predict ratings with the towers that retrieve, or to let tags and categories teach them",
+        _PAIRWISE,
     ),
     "ranker": ZooEntry(
         build_ranker,

@@ -89,6 +89,8 @@ CASES: list[ModelCase] = [
     ModelCase("lightgcn under a softmax", "lightgcn", {"loss": "full_softmax", "num_layers": 1}),
     ModelCase("mmgcn under a softmax", "mmgcn", {"loss": "full_softmax", "num_layers": 3, "combination": "concat"}),
     ModelCase("freedom under a softmax", "freedom", {"loss": "full_softmax", "num_content_layers": 2}),
+    ModelCase("every task", "multitask", {"category": "artist", "tags": "tags", "task_weighting": "uncertainty"}),
+    ModelCase("tasks of batches", "multitask", {**SAMPLED, "category": "artist", "alignment": ("conversion",)}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]
@@ -130,6 +132,7 @@ def catalogue() -> Dataset:
             "query": [f"q{q}" for q, _ in pairs],
             "candidate": [f"c{c}" for _, c in pairs],
             "time": random.permutation(len(pairs)).astype(float),
+            "stars": np.where(np.arange(len(pairs)) % 9, np.arange(len(pairs)) % 5 + 1.0, np.nan),
         }
     )
     schema = {
@@ -137,6 +140,7 @@ def catalogue() -> Dataset:
             "query": "query",
             "candidate": "candidate",
             "timestamp": "time",
+            "rating": "stars",
             "split": {"method": "leave_one_out"},
         },
         "candidates": {

@@ -11,11 +11,11 @@ from tfmmrec.data.statistics import Statistics
 FULL_SOFTMAX_LIMIT = 20_000
 
 
-def choose_loss(loss: str, num_candidates: int) -> str:
-    """A loss by its name; auto is multinomial up to 20,000 candidates, beyond that sampled_softmax."""
+def choose_loss(loss: str, num_candidates: int, full: str = "multinomial") -> str:
+    """A loss by its name; auto is the `full` one up to 20,000 candidates, beyond that sampled_softmax."""
     if loss != "auto":
         return loss
-    return "multinomial" if num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
+    return full if num_candidates <= FULL_SOFTMAX_LIMIT else "sampled_softmax"
 
 
 def loss_arguments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
@@ -23,6 +23,7 @@ from tfmmrec.types import UsageError
 def build_two_tower(
     schema: Schema,
     statistics: Statistics,
+    make: Callable[..., TwoTower] = TwoTower,
     *,
     dim: int = 256,
     feature_dim: int = 64,
@@ -70,6 +71,7 @@ def build_two_tower(
     Args:
         schema: the dataset's description.
         statistics: what was counted of it.
+        make: takes the arguments of `TwoTower`, for a model that adds something to it.
         dim: size of both towers' vectors (of each block, under late and hybrid fusion).
         feature_dim: size of each content feature's vector.
         fusion: on the candidate's side, a name of `candidate_fusions.FUSIONS`.
@@ -170,7 +172,7 @@ def build_two_tower(
     direct = ["history"] if pooling_tower is not None or history_encoder != "mean" else []
     if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
         direct.append("id")
-    return TwoTower(
+    return make(
         Tower(
             query_encoders,
             EarlyFusion(
