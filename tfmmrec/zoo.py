@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from tfmmrec.models.freedom import build_freedom
+from tfmmrec.models.lattice import build_lattice
 from tfmmrec.models.lightgcn import build_lightgcn
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
@@ -144,6 +145,14 @@ ZOO: dict[str, ZooEntry] = {
         "Wei et al. 2019",
         "interactions; texts, pictures or vectors of candidates",
         "queries differ in what they like of each modality; costs a propagation for each of them",
+        _GRAPH,
+    ),
+    "lattice": ZooEntry(
+        build_lattice,
+        "retrieval",
+        "Zhang et al. 2021",
+        "interactions; texts, pictures or vectors of candidates",
+        "as freedom, where it is to be learned which candidates are alike; slower",
         _GRAPH,
     ),
     "freedom": ZooEntry(

@@ -88,6 +88,7 @@ CASES: list[ModelCase] = [
     ModelCase("ranker under a softmax", "ranker", {"loss": "softmax", "num_negatives": 3, "dropout": 0.1}),
     ModelCase("lightgcn under a softmax", "lightgcn", {"loss": "full_softmax", "num_layers": 1}),
     ModelCase("mmgcn under a softmax", "mmgcn", {"loss": "full_softmax", "num_layers": 3, "combination": "concat"}),
+    ModelCase("lattice under a softmax", "lattice", {"loss": "full_softmax", "num_content_layers": 2}),
     ModelCase("freedom under a softmax", "freedom", {"loss": "full_softmax", "num_content_layers": 2}),
     ModelCase("every task", "multitask", {"category": "artist", "tags": "tags", "task_weighting": "uncertainty"}),
     ModelCase("tasks of batches", "multitask", {**SAMPLED, "category": "artist", "alignment": ("conversion",)}),

@@ -34,6 +34,7 @@ def kept_by_steps(model):
     if model.needs_graph:
         candidates = model.candidate_tower.fusion
         own |= {candidates.table.ref(), candidates.in_graph.ref(), *(v.ref() for v in candidates.content.values())}
+        own |= {v.ref() for v in model.propagation.non_trainable_variables}
     return metrics | own | {v.ref() for v in (frequency.variables if frequency is not None else [])}
 
 
