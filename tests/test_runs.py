@@ -9,8 +9,10 @@ from tests.serving.catalogue import songs, untrained_run
 from tfmmrec import runs
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import (
+    Run,
     RunConfig,
     build_model,
+    check_retriever,
     load_run,
     read_config,
     read_state,
@@ -184,3 +186,18 @@ def _raw(run, dataset):
     from tfmmrec.embedding import raw_inputs
 
     return raw_inputs(run.model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, np.arange(30))
+
+
+def test_two_stages_are_of_one_dataset_and_of_two_kinds(tmp_path):
+    def made(model, fingerprint="a" * 20):
+        return Run(tmp_path / model, config(model=model, dataset_fingerprint=fingerprint), None, None)
+
+    ranker, retriever = made("ranker"), made("id_only")
+    assert (ranker.kind, retriever.kind) == ("ranking", "retrieval")
+    check_retriever(ranker, retriever)
+    with pytest.raises(UsageError, match="id_only: id_only is a retrieval model and finds candidates by itself"):
+        check_retriever(retriever, retriever)
+    with pytest.raises(UsageError, match="ranker: a retriever must be the run of a retrieval model, got ranker"):
+        check_retriever(ranker, ranker)
+    with pytest.raises(DataError, match=r"id_only: was not trained on the data of .*ranker .*aaaaaaaaaaaa, none"):
+        check_retriever(ranker, made("id_only", ""))

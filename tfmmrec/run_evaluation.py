@@ -15,11 +15,11 @@ from tfmmrec.data.fashion_oracle import load_oracle
 from tfmmrec.embedding import Progress
 from tfmmrec.evaluation import Evaluation, Scorer, check_request, evaluate, share_of_oracle, vectors_scorer
 from tfmmrec.report.page import write_report
-from tfmmrec.runs import Run, load_run
+from tfmmrec.runs import Run, check_retriever, load_run
 from tfmmrec.search.cascade import DEPTH, CascadeScorer
 from tfmmrec.search.pair_scorer import PairScorer
+from tfmmrec.task_evaluation import evaluate_tasks
 from tfmmrec.types import DataError, UsageError
-from tfmmrec.zoo import ZOO
 
 MAX_PAIRS = 100_000_000
 """So many pairs of a query and a candidate a ranking model scores without a retriever before it."""
@@ -59,7 +59,8 @@ def evaluate_run(
 
     Returns:
         The evaluation; its metrics have "baselines" (name -> slice -> metric -> value, and
-        "share_of_oracle" where there is one) and "notes"; behind a retriever also "retriever" (its path, run_id and
+        "share_of_oracle" where there is one) and "notes"; for a model of several tasks "tasks", see
+        `evaluate_tasks`; behind a retriever also "retriever" (its path, run_id and
         model, and the depth), and "retriever" among the baselines whether or not those are asked for.
 
     Raises:
@@ -71,7 +72,7 @@ def evaluate_run(
     run = run if isinstance(run, Run) else load_run(run)
     if retriever is not None:
         retriever = retriever if isinstance(retriever, Run) else load_run(retriever)
-        _check_retriever(run, retriever)
+        check_retriever(run, retriever)
     dataset = run.load_dataset() if dataset is None else dataset
     is_other = False
     for part in (run, retriever) if retriever is not None else (run,):
@@ -81,7 +82,7 @@ def evaluate_run(
             if not other_data:
                 raise DataError(_described_difference(part, dataset))
     check_request(dataset, split, ks)
-    if _kind(run) == "ranking" and retriever is None:
+    if run.kind == "ranking" and retriever is None:
         _check_pairs(run, dataset)
     oracle = _oracle(dataset)
     first = None if retriever is None else _scorer(retriever, dataset, progress)
@@ -106,6 +107,8 @@ def evaluate_run(
         for found in beside.values() if oracle is not None else ():
             best = metrics["oracle"]
             found["share_of_oracle"] = {name: share_of_oracle(found[name], best[name]) for name in best}
+    if tasks := evaluate_tasks(run, dataset, split, progress):
+        metrics["tasks"] = tasks
     metrics["notes"] = notes
     evaluation.save(run.path)
     if report:
@@ -129,36 +132,10 @@ def _scorer(run: Run, dataset: Dataset, progress: Progress | None, retriever: Sc
     embedder = run.embedder(dataset, progress)
     candidates = embedder.candidates()
     queries = embedder.queries(np.arange(len(dataset.queries)), candidates, history=dataset.train)
-    if _kind(run) == "retrieval":
+    if run.kind == "retrieval":
         return vectors_scorer(queries, candidates)
     pairs = PairScorer(run.model, queries, candidates)
     return pairs if retriever is None else CascadeScorer(retriever, pairs.pairs, DEPTH)
-
-
-def _kind(run: Run) -> str:
-    return ZOO[run.config.model].kind
-
-
-def _check_retriever(run: Run, retriever: Run) -> None:
-    """Refuses two runs that are no second stage and first stage of one another."""
-    model, first = run.config.model, retriever.config.model
-    if _kind(run) != "ranking":
-        raise UsageError(
-            f"{run.path}: {model} is a retrieval model and finds candidates by itself; leave the retriever out, or "
-            "name the run of a ranking model whose retriever this one shall be"
-        )
-    if _kind(retriever) != "retrieval":
-        raise UsageError(
-            f"{retriever.path}: a retriever must be the run of a retrieval model, got {first}, which is a ranking "
-            "model; `tfmmrec zoo` tells which is which"
-        )
-    digests = [part.config.dataset_fingerprint for part in (run, retriever)]
-    if digests[0] != digests[1]:
-        found = ", ".join(digest[:12] or "none" for digest in digests)
-        raise DataError(
-            f"{retriever.path}: was not trained on the data of {run.path} (fingerprints {found}): what one learned "
-            "from the other would be measured on; name a retriever that was trained on the same data"
-        )
 
 
 def _check_pairs(run: Run, dataset: Dataset) -> None:

@@ -32,7 +32,7 @@ from tfmmrec.data.dataset import Dataset, load_dataset
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.embedding import Embedder, Progress, preprocess_entities
 from tfmmrec.schema import Schema
-from tfmmrec.types import DataError
+from tfmmrec.types import DataError, UsageError
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
 
@@ -131,6 +131,11 @@ class Run:
     model: tf.keras.Model
 
     @property
+    def kind(self) -> str:
+        """Its model's, retrieval or ranking."""
+        return ZOO[self.config.model].kind
+
+    @property
     def history_length(self) -> int:
         return history_length(self.model)
 
@@ -175,6 +180,37 @@ def load_run(run: str | Path) -> Run:
     except (AssertionError, tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
         raise DataError(f"{run}/checkpoints/final: the weights cannot be read: {error}") from error
     return Run(run, config, statistics, model)
+
+
+def check_retriever(run: Run, retriever: Run) -> None:
+    """Refuses two runs that are no second stage and first stage of one another.
+
+    Args:
+        run: should be of a ranking model.
+        retriever: should be of a retrieval model, trained on the same data.
+
+    Raises:
+        UsageError: a model of the wrong kind.
+        DataError: not the same data.
+    """
+    model, first = run.config.model, retriever.config.model
+    if run.kind != "ranking":
+        raise UsageError(
+            f"{run.path}: {model} is a retrieval model and finds candidates by itself; leave the retriever out, or "
+            "name the run of a ranking model whose retriever this one shall be"
+        )
+    if retriever.kind != "retrieval":
+        raise UsageError(
+            f"{retriever.path}: a retriever must be the run of a retrieval model, got {first}, which is a ranking "
+            "model; `tfmmrec zoo` tells which is which"
+        )
+    digests = [part.config.dataset_fingerprint for part in (run, retriever)]
+    if digests[0] != digests[1]:
+        found = ", ".join(digest[:12] or "none" for digest in digests)
+        raise DataError(
+            f"{retriever.path}: was not trained on the data of {run.path} (fingerprints {found}): what the one learned "
+            "from may be what the other is measured on; name a retriever that was trained on the same data"
+        )
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.serving import CASES, DATASETS, PythonModel, ask_stock_runtime, check_ranking, make_run
-from tfmmrec.serving.export import serve_run
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.warmup import as_example, request_values
 
 QUERY_ROWS, CANDIDATE_ROWS = np.array([0, 3, 5]), np.array([2, 4, 9])

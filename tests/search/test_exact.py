@@ -89,3 +89,21 @@ def test_histories_may_pool_other_vectors(index):
     np.testing.assert_array_equal(other.pooled, own[1:2])
     with pytest.raises(UsageError, match="an index of 4 candidates needs as many history vectors, got 3"):
         ExactIndex(IDS, VECTORS, history_vectors=own[:3])
+
+
+def test_parts_are_replaced_with_the_rest(index):
+    """In the order of the arguments: what histories pool, then what a ranking model scores."""
+    assert index.parts is None and "parts" not in index.arrays()
+    own, parts = np.ones((4, 3), np.float32), np.arange(8, dtype=np.float32).reshape(4, 2)
+    for history in ({}, {"history_vectors": own}):
+        other = ExactIndex(IDS, VECTORS, parts=parts, **history)
+        np.testing.assert_array_equal(other.arrays()["parts"], parts)
+        np.testing.assert_array_equal(other.pooled, own if history else VECTORS)
+        arrays = tf.constant(["x"]), VECTORS[:1], tf.zeros([1]), tf.constant([[-1]]), tf.constant([], tf.string)
+        more = [2 * table[:1] for table in history.values()]
+        other.replace(*arrays, *more, parts[2:3])
+        np.testing.assert_array_equal(other.parts, parts[2:3])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="ids and parts must have the same length"):
+            other.replace(*arrays, *more, parts[:2])
+    with pytest.raises(UsageError, match="an index of 4 candidates needs as many parts, got 2"):
+        ExactIndex(IDS, VECTORS, parts=parts[:2])

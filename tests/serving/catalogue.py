@@ -14,6 +14,7 @@ from tfmmrec.data.dataset import Dataset, dataset_from_frames, load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.data.statistics import compute_statistics
 from tfmmrec.runs import Run, RunConfig, build_model, write_config
+from tfmmrec.zoo import ZOO
 
 SMALL = {"dim": 8, "feature_dim": 6, "image_size": 16}
 
@@ -26,11 +27,12 @@ def fashion(folder: Path) -> Dataset:
 def untrained_run(dataset: Dataset, folder: Path, model: str = "two_tower", **hyperparameters: Any) -> Run:
     """A finished run as `train` leaves it, with the weights of a model that has learned nothing."""
     tf.keras.utils.set_random_seed(7)
+    known = ZOO[model].hyperparameters
     config = RunConfig(
         run_id="run-7",
         version=tfmmrec.__version__,
         model=model,
-        hyperparameters=SMALL | hyperparameters,
+        hyperparameters={name: size for name, size in SMALL.items() if name in known} | hyperparameters,
         options={"seed": 0},
         data_schema=dataset.schema,
         dataset=None if dataset.root is None else str(dataset.root),

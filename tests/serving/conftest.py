@@ -19,7 +19,7 @@ def song_run(song_dataset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def served(song_run, song_dataset):
-    from tfmmrec.serving.export import serve_run
+    from tfmmrec.serving.serve_run import serve_run
 
     return serve_run(song_run, song_dataset)
 
@@ -29,3 +29,24 @@ def exported(song_run, song_dataset, tmp_path_factory):
     from tfmmrec.serving.export import export_run
 
     return export_run(song_run, tmp_path_factory.mktemp("exports") / "songs", song_dataset)
+
+
+@pytest.fixture(scope="session")
+def ranking_run(song_dataset, tmp_path_factory):
+    """A ranking model of the songs."""
+    return untrained_run(song_dataset, tmp_path_factory.mktemp("runs") / "ranking", "ranker")
+
+
+@pytest.fixture(scope="session")
+def cascade(ranking_run, song_run, song_dataset):
+    """The ranking model behind the retrieval model."""
+    from tfmmrec.serving.serve_run import serve_run
+
+    return serve_run(ranking_run, song_dataset, retriever=song_run)
+
+
+@pytest.fixture(scope="session")
+def exported_cascade(ranking_run, song_run, song_dataset, tmp_path_factory):
+    from tfmmrec.serving.export import export_run
+
+    return export_run(ranking_run, tmp_path_factory.mktemp("exports") / "cascade", song_dataset, retriever=song_run)

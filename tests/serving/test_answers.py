@@ -203,3 +203,18 @@ def test_values_that_are_no_strings_stay_as_they_are(model):
     assert feature_value("length", 3, features) == 3
     assert feature_value("sound", [1.0], features) == [1.0]
     assert feature_value("length", " 3.5 ", features) == 3.5
+
+
+def test_two_stages_answer_as_one_model(exported_cascade):
+    model = load_exported(exported_cascade)
+    found = answer(model, query_id="q1", k=3)
+    assert (found.source, found.notes, len(found.candidates)) == ("query", [NOT_GIVEN], 3)
+    asked = model.ask("recommend", query_id="q1", k=3)
+    assert [entry.candidate_id.encode() for entry in found.candidates] == asked["candidate_ids"].tolist()
+    assert answer(model, text="slow fast").source == "content"
+
+
+def test_a_ranking_model_alone_finds_nothing(ranking_run, song_dataset, tmp_path):
+    model = load_exported(export_run(ranking_run, tmp_path / "out", song_dataset))
+    with pytest.raises(UsageError, match=r"ranker is a ranking model, .* finds nothing by itself; .* --retriever RUN"):
+        answer(model, query_id="q1")

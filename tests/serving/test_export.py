@@ -15,9 +15,10 @@ from tests.conftest import ROOT
 from tests.serving.catalogue import fashion, songs, untrained_run
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.runs import Run, build_model, write_config
-from tfmmrec.serving.export import export_run, serve_run
-from tfmmrec.serving.exported_model import load_exported
+from tfmmrec.serving.export import export_run
+from tfmmrec.serving.exported_model import load_exported, read_extra
 from tfmmrec.serving.inputs import ListLengths
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.types import DataError, UsageError
 
 
@@ -82,11 +83,37 @@ def test_the_door_is_checked_first(tmp_path, song_run):
     assert not (tmp_path / "run" / "export").exists()
 
 
-def test_a_ranking_model_is_refused(tmp_path, song_dataset):
-    run = untrained_run(song_dataset, tmp_path / "run", "ranker")
-    with pytest.raises(UsageError, match="ranker is a ranking model, and only retrieval models are exported"):
-        export_run(run, dataset=song_dataset)
-    assert not (tmp_path / "run" / "export").exists()
+def test_a_ranking_model_alone(ranking_run, song_dataset, tmp_path):
+    model = load_exported(export_run(ranking_run, tmp_path / "out", song_dataset))
+    about = model.about
+    assert (about["kind"], about["model"], "retriever" in about) == ("ranking", "ranker", False)
+    assert about["signatures"] == ["serving_default", "score", "embed_candidate"] == list(model.signatures)
+    assert (tmp_path / "out" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+    found = model.ask("score", query_id="q1", candidate_id="s3")["scores"]
+    assert np.isfinite(found) and found == model.ask("serving_default", query_id="q1", candidate_id="s3")["scores"]
+
+
+def test_a_cascade(exported, exported_cascade):
+    about = read_extra(exported_cascade, "model.json")
+    assert (about["kind"], about["model"], about["num_candidates"]) == ("ranking", "ranker", 30)
+    assert about["retriever"] == {"run_id": "run-7", "model": "two_tower", "depth": 200}
+    assert read_extra(exported, "model.json")["kind"] == "retrieval"
+    sizes = [read_extra(path, "size.json") for path in (exported, exported_cascade)]
+    assert sizes[1]["index"]["parts"]["shape"][0] == 30 and "parts" not in sizes[0]["index"]
+    written = sum(file.stat().st_size for file in (exported_cascade / "variables").iterdir())
+    assert sizes[1]["total_bytes"] <= written
+
+
+def test_a_retriever_that_is_none_is_refused(ranking_run, song_run, song_dataset, tmp_path):
+    with pytest.raises(UsageError, match="two_tower is a retrieval model and finds candidates by itself"):
+        export_run(song_run, tmp_path / "out", song_dataset, retriever=song_run)
+    with pytest.raises(UsageError, match="a retriever must be the run of a retrieval model, got ranker"):
+        export_run(ranking_run.path, tmp_path / "out", song_dataset, retriever=ranking_run.path)
+    config = song_run.config.model_copy(update={"dataset_fingerprint": "b" * 20})
+    other = Run(song_run.path, config, song_run.statistics, song_run.model)
+    with pytest.raises(DataError, match=rf"{song_run.path}: was not trained on the data of {ranking_run.path}"):
+        export_run(ranking_run, tmp_path / "out", song_dataset, retriever=other)
+    assert not list(tmp_path.iterdir())
 
 
 def test_killed_while_another_exports(tmp_path):

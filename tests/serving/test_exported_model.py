@@ -36,6 +36,15 @@ def test_what_its_towers_look_at_and_which_values_they_know(model):
     assert model.knows_value("query", "age", "anything"), "a number has no vocabulary"
 
 
+def test_of_two_models_either_may_look(exported_cascade):
+    model = load_exported(exported_cascade)
+    assert model.looks_at("query", "age") and not model.looks_at("query", "genre")
+    own = {name: value for name, value in model._module.weights.items() if name.startswith("ranker/")}
+    model._module.weights = own
+    assert model.looks_at("query", "age") and model.knows_value("candidate", "genre", "folk")
+    assert not model.knows_value("candidate", "genre", "polka")
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

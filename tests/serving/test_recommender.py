@@ -8,8 +8,7 @@ from tests.conformance.serving import mean_vectors
 from tests.serving.catalogue import songs, untrained_run
 from tfmmrec.data.batches import full_histories
 from tfmmrec.embedding import raw_inputs
-from tfmmrec.serving.export import serve_run
-from tfmmrec.serving.recommender import _own_or_stored, each_once
+from tfmmrec.serving.serve_run import serve_run
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,6 @@ def test_a_repeated_id_counts_once(run, song_dataset, served, pooled):
     found = served.embed_query(**_query_inputs(run, song_dataset, [0, 1]), history=tf.constant(history))["vectors"]
     expected = _query_vectors(run, song_dataset, [0, 1], [[1, 2], [5]], pooled)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_array_equal(each_once(tf.constant([[3, -1, 3, 4, 4, -1]])), [[3, -1, -1, 4, -1, -1]])
 
 
 def test_the_source_is_the_best_that_is_known(served):
@@ -95,18 +93,6 @@ def test_what_a_known_query_chose_is_never_recommended(song_dataset, served):
     chosen = [set(_ids(song_dataset, song_dataset.train.candidates_of(query))) for query in (0, 1)]
     for row, out in enumerate([chosen[0], chosen[1] | {"s1", "s2"}, set()]):
         assert set(found[row]) - {""} == set(song_dataset.candidates.ids.to_pylist()) - out
-
-
-def test_the_stored_history_is_the_first_that_the_index_has():
-    given = tf.constant([[-1, -1], [-1, 7], [-1, -1], [-1, -1]])
-    stored = tf.constant([[-1, 3, 4, 5], [1, 2, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, 6]])
-    rows, uses_stored = _own_or_stored(given, stored)
-    assert rows.numpy().tolist() == [[3, 4], [-1, 7], [-1, -1], [6, -1]]
-    assert uses_stored.numpy().tolist() == [True, False, False, True]
-    rows, uses_stored = _own_or_stored(tf.constant([[-1, -1, -1]]), tf.constant([[8]]))
-    assert rows.numpy().tolist() == [[8, -1, -1]] and uses_stored.numpy().tolist() == [True]
-    rows, uses_stored = _own_or_stored(tf.zeros([0, 2], tf.int32), tf.zeros([0, 1], tf.int32))
-    assert rows.shape == (0, 2) and uses_stored.shape == (0,)
 
 
 def test_an_index_of_other_candidates(song_dataset, tmp_path):

@@ -15,7 +15,7 @@ from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.query_histories import QueryHistories
-from tfmmrec.serving.export import serve_run
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.signatures import ServedModel
 from tfmmrec.towers import Tower
 

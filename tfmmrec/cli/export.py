@@ -20,9 +20,18 @@ def export(
         Path | None,
         typer.Option(help="Index this dataset's candidates, not those trained on.", show_default=False),
     ] = None,
+    retriever: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a ranking model: the run of the retrieval model whose best candidates it orders.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> dict[str, Any]:
     """Write a run's model with all signatures and an index of its candidates, whole or not at all.
+
+    A ranking model without a retriever scores the pairs it is sent, and recommends nothing by itself.
 
     An earlier export in the same place is replaced in one step; anything else is left alone.
     """
@@ -30,7 +39,7 @@ def export(
     from tfmmrec.serving.export import export_run
     from tfmmrec.serving.exported_model import read_extra
 
-    path = export_run(run, to, dataset, progress=StageBar())
+    path = export_run(run, to, dataset, progress=StageBar(), retriever=retriever)
     about, sizes, signatures = (read_extra(path, name) for name in ("model.json", "size.json", "signatures.json"))
     out = console()
     out.print(f"Wrote {path}", markup=False, style="bold", soft_wrap=True)

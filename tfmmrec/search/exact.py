@@ -19,7 +19,7 @@ class ExactIndex(tf.Module):
     package, and saved again with its signatures and their defaults:
 
         model = tf.saved_model.load("export")
-        model.index.replace(ids, vectors, popularity, codes, values)  # and history_vectors, where it has them
+        model.index.replace(ids, vectors, popularity, codes, values)  # and history_vectors, parts, where it has them
         signatures = {name: getattr(model, name) for name in model.signatures}
         tf.saved_model.save(model, "export_2", signatures=signatures)
 
@@ -33,6 +33,7 @@ class ExactIndex(tf.Module):
             counts. None for no filters.
         values: the filter values, different strings "feature=value" of at most 29 features.
         history_vectors: float32 `[n, history_dim]`, what histories pool; None where that is `vectors`.
+        parts: float32 `[n, parts_dim]`, what a ranking model behind the index scores; None where there is none.
 
     Raises:
         UsageError: there is no candidate, or the arrays do not fit each other.
@@ -46,6 +47,7 @@ class ExactIndex(tf.Module):
         codes: np.ndarray | None = None,
         values: Sequence[str] = (),
         history_vectors: np.ndarray | None = None,
+        parts: np.ndarray | None = None,
         name: str = "index",
     ):
         super().__init__(name=name)
@@ -60,8 +62,12 @@ class ExactIndex(tf.Module):
                 f"an index of {size} candidates needs vectors [{size}, dim], popularity [{size}] and codes "
                 f"[{size}, width], got {list(vectors.shape)}, {list(popularity.shape)} and {list(codes.shape)}"
             )
-        if history_vectors is not None and len(history_vectors) != size:
-            raise UsageError(f"an index of {size} candidates needs as many history vectors, got {len(history_vectors)}")
+        tables = {"history_vectors": history_vectors, "parts": parts}
+        self.tables: dict[str, tf.Variable] = {}
+        for what, table in tables.items():
+            if table is not None and len(table) != size:
+                words = what.replace("_", " ")
+                raise UsageError(f"an index of {size} candidates needs as many {words}, got {len(table)}")
         self.dim = vectors.shape[1]
         self.ids = self._open("ids", tf.zeros([0], tf.string))
         self.vectors = self._open("vectors", tf.zeros([0, self.dim]))
@@ -78,24 +84,23 @@ class ExactIndex(tf.Module):
             tf.TensorSpec([None], tf.string, "values"),
         ]
         arrays = [tf.constant(list(ids), tf.string), vectors, popularity, codes, tf.constant(list(values), tf.string)]
-        self.history_vectors = None
-        if history_vectors is not None:
-            arrays.append(np.asarray(history_vectors, np.float32))
-            self.history_vectors = self._open("history_vectors", tf.zeros([0, arrays[-1].shape[1]]))
-            signature.append(tf.TensorSpec([None, arrays[-1].shape[1]], tf.float32, "history_vectors"))
+        for what, table in tables.items():
+            if table is not None:
+                arrays.append(np.asarray(table, np.float32))
+                self.tables[what] = self._open(what, tf.zeros([0, arrays[-1].shape[1]]))
+                signature.append(tf.TensorSpec([None, arrays[-1].shape[1]], tf.float32, what))
         self.replace = tf.function(self._replace, autograph=False, input_signature=signature)
         self.replace(*arrays)
 
     def _open(self, what: str, empty: tf.Tensor) -> tf.Variable:
         return tf.Variable(empty, shape=[None, *empty.shape[1:]], trainable=False, name=f"{self.name}_{what}")
 
-    def _replace(self, ids, vectors, popularity, codes, values, history_vectors=None):
+    def _replace(self, ids, vectors, popularity, codes, values, *tables):
         size = tf.shape(ids)[0]
         checks = [tf.debugging.assert_positive(size, message="an index needs at least one candidate")]
+        tables = dict(zip(self.tables, tables, strict=True))
         aligned = {"vectors": vectors, "popularity": popularity, "codes": codes}
-        if history_vectors is not None:
-            aligned["history_vectors"] = history_vectors
-        for what, tensor in aligned.items():
+        for what, tensor in (aligned | tables).items():
             message = f"ids and {what} must have the same length"
             checks.append(tf.debugging.assert_equal(tf.shape(tensor)[0], size, message=message))
         lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
@@ -110,14 +115,23 @@ class ExactIndex(tf.Module):
             (self.norms, tf.norm(differences, axis=1)),
             (self.popularity, popularity),
         ]
-        if history_vectors is not None:
-            own.append((self.history_vectors, history_vectors))
+        own += [(self.tables[what], table) for what, table in tables.items()]
         assign_all([*own, *lookup, *filters], [*checks, different, *more])
 
     @property
     def num_candidates(self) -> tf.Tensor:
         """int32 scalar."""
         return tf.shape(self.ids)[0]
+
+    @property
+    def history_vectors(self) -> tf.Variable | None:
+        """What histories pool, float32 `[num_candidates, history_dim]`; None where that is `vectors`."""
+        return self.tables.get("history_vectors")
+
+    @property
+    def parts(self) -> tf.Variable | None:
+        """What a ranking model scores, float32 `[num_candidates, parts_dim]`; None where there is none."""
+        return self.tables.get("parts")
 
     @property
     def pooled(self) -> tf.Tensor:
@@ -152,8 +166,7 @@ class ExactIndex(tf.Module):
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
-        history = {} if self.history_vectors is None else {"history_vectors": self.history_vectors}
-        return history | {
+        return dict(self.tables) | {
             "ids": self.ids,
             "vectors": self.vectors,
             "norms": self.norms,

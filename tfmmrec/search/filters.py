@@ -49,22 +49,36 @@ def best_candidates(
         `candidate_ids` string and `scores` float32, both `[batch, the batch's largest k]`, in descending order; ""
         and −inf where a row has fewer or asked for fewer.
     """
+    return first_candidates(index, passing_scores(index, scores, filters, excluded_rows), filters)
+
+
+def passing_scores(index: ExactIndex, scores: tf.Tensor, filters: Filters, excluded_rows: tf.Tensor) -> tf.Tensor:
+    """The scores with −inf for whatever `exclude`, `allow` and `deny` leave out; arguments as in `best_candidates`."""
+    scores = _without(scores, tf.concat([index.rows_of(filters.exclude), excluded_rows], axis=1))
+    restricted = tf.reduce_any(tf.strings.length(tf.concat([filters.allow, filters.deny], axis=1)) > 0)
+    return tf.cond(
+        restricted,
+        lambda: tf.where(index.filters.passing(filters.allow, filters.deny), scores, -float("inf")),
+        lambda: scores,
+    )
+
+
+def first_candidates(index: ExactIndex, scores: tf.Tensor, filters: Filters) -> dict[str, tf.Tensor]:
+    """The highest scores within `k`, `min_score` and `cap`; arguments and answer as in `best_candidates`."""
     lowest = -float("inf")
     min_score = tf.where(tf.math.is_nan(filters.min_score), lowest, filters.min_score)
     scores = tf.where(scores >= min_score[:, None], scores, lowest)
-    scores = _without(scores, tf.concat([index.rows_of(filters.exclude), excluded_rows], axis=1))
-    restricted = tf.reduce_any(tf.strings.length(tf.concat([filters.allow, filters.deny], axis=1)) > 0)
-    scores = tf.cond(
-        restricted,
-        lambda: tf.where(index.filters.passing(filters.allow, filters.deny), scores, lowest),
-        lambda: scores,
-    )
-    wanted = tf.clip_by_value(filters.k, 0, MAX_K)  # [batch]
+    wanted = num_wanted(filters)  # [batch]
     width = tf.reduce_max(tf.concat([wanted, [0]], 0))
     values, columns = capped_top_k(scores, index.filters.categories, filters.cap, tf.maximum(width, 1))
     values = tf.where(tf.range(tf.maximum(width, 1)) < wanted[:, None], values, lowest)[:, :width]
     ids = tf.gather(index.ids, tf.maximum(columns, 0))[:, :width]
     return {"candidate_ids": tf.where(values > lowest, ids, ""), "scores": values}
+
+
+def num_wanted(filters: Filters) -> tf.Tensor:
+    """How many candidates each row gets at most, int32 `[batch]`."""
+    return tf.clip_by_value(filters.k, 0, MAX_K)
 
 
 def _without(scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

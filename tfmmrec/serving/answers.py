@@ -70,12 +70,17 @@ def answer(
         dataset: where the features of `query_id` are looked up, and a history that may be newer than the model's.
 
     Raises:
-        UsageError: no question, or two at once; a feature that the model does not have.
+        UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone.
         DataError: a picture that cannot be read.
     """
     features = dict(features or {})
     if not 1 <= k <= MAX_K:
         raise UsageError(f"k must lie in 1 to {MAX_K}, got {k}")
+    if "recommend" not in model.signatures:
+        raise UsageError(
+            f"{model.path}: {model.about['model']} is a ranking model, which scores pairs and finds nothing by itself; "
+            "export it behind a retrieval model: tfmmrec export RUN --retriever RUN (retriever=RUN)"
+        )
     if _asks_for_content(model, query_id, history, image, text, features):
         if dataset is not None:
             raise UsageError("a dataset gives the features of a known query; for content, leave it out")

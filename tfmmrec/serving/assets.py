@@ -2,7 +2,7 @@
 
 | file | what it holds |
 |---|---|
-| model.json | the code's version, the run's id and model, how many candidates |
+| model.json | the code's version, the run's id, model and kind, how many candidates, which signatures; its retriever |
 | schema.json | the dataset's schema |
 | signatures.json | each signature's inputs: dtype, shape, list length, whether required |
 | size.json | every array by name, with its bytes |
@@ -27,11 +27,14 @@ import tensorflow as tf
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.images import is_binary
 from tfmmrec.runs import Run
+from tfmmrec.search.cascade import DEPTH
 from tfmmrec.serving.paths import FORMAT, MODEL_FILE
-from tfmmrec.serving.signatures import ServedModel
+from tfmmrec.serving.served_signatures import ServedSignatures
 
 
-def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedModel) -> None:
+def write_assets(
+    folder: Path, run: Run, candidates: Entities, served: ServedSignatures, retriever: Run | None = None
+) -> None:
     """Writes `assets.extra/` of an exported model, warmup requests aside.
 
     Args:
@@ -39,6 +42,7 @@ def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedMod
         run: what was exported.
         candidates: the index's, in its order.
         served: what was saved.
+        retriever: what finds the candidates of a ranking model.
     """
     extra = folder / "assets.extra"
     extra.mkdir(exist_ok=True)
@@ -48,10 +52,14 @@ def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedMod
         "version": config.version,
         "run_id": config.run_id,
         "model": config.model,
+        "kind": run.kind,
         "seed": config.options.get("seed", 0),
         "num_candidates": len(candidates),
         "dim": served.index.dim,
+        "signatures": list(served.signatures_to_save),
     }
+    if retriever is not None:
+        about["retriever"] = {"run_id": retriever.config.run_id, "model": retriever.config.model, "depth": DEPTH}
     _write_json(folder / MODEL_FILE, about)
     _write_json(extra / "signatures.json", served.description())
     _write_json(extra / "size.json", sizes(served))
@@ -61,15 +69,9 @@ def write_assets(folder: Path, run: Run, candidates: Entities, served: ServedMod
     pq.write_table(display_table(candidates), extra / "candidates.parquet")
 
 
-def sizes(served: ServedModel) -> dict[str, Any]:
+def sizes(served: ServedSignatures) -> dict[str, Any]:
     """The arrays under `variables/`: weights and index, each with shape, dtype and bytes, and the sum."""
-    groups = {
-        "weights": dict(served.weights),
-        "index": served.index.arrays(),
-        "query_histories": served.query_histories.arrays(),
-        "content_sample": served.content_sample.arrays(),
-    }
-    described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in groups.items()}
+    described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in served.arrays().items()}
     total = sum(entry["bytes"] for arrays in described.values() for entry in arrays.values())
     return described | {"total_bytes": total}
 

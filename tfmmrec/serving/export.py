@@ -20,15 +20,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfmmrec.data.dataset import Dataset
-from tfmmrec.runs import Run, load_run
+from tfmmrec.runs import Run, check_retriever, load_run
 from tfmmrec.serving.assets import write_assets
-from tfmmrec.serving.index import candidate_index, content_sample, known_histories
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.paths import is_remote, writing
-from tfmmrec.serving.signatures import ServedModel
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.warmup import write_warmup
-from tfmmrec.types import UsageError
-from tfmmrec.zoo import ZOO
 
 Progress = Callable[[str, int, int], None]
 
@@ -39,8 +36,12 @@ def export_run(
     dataset: str | Path | Dataset | None = None,
     progress: Progress | None = None,
     lengths: ListLengths | None = None,
+    retriever: str | Path | Run | None = None,
 ) -> Path | str:
     """Writes a run's model with its signatures and the index of a dataset's candidates.
+
+    A ranking model alone scores the pairs that it is sent. Behind a retriever it orders the best 200 of what that has
+    found, and everything a retrieval model answers is answered.
 
     Args:
         run: the folder of a finished run, or the run itself.
@@ -48,50 +49,38 @@ def export_run(
         dataset: whose candidates are indexed, as a folder or loaded; the one the run was trained on when None.
         progress: called with (what, rows done, rows in all).
         lengths: of the list inputs; the history's is the model's own unless given.
+        retriever: a finished run of a retrieval model, or its folder, trained on the same data; for a run of a ranking
+            model only.
 
     Returns:
         The exported model's folder.
 
     Raises:
-        UsageError: the run of a ranking model, which has no vectors to index; or the target holds something that is no
-            export, or cannot be written.
-        DataError: not a finished run, or its dataset cannot be read.
+        UsageError: a retriever where there is nothing for it to do, or that is none; or the target holds something
+            that is no export, or cannot be written.
+        DataError: not a finished run, its dataset cannot be read, or the retriever was trained on other data.
     """
     where = run.path if isinstance(run, Run) else Path(run)
     target = str(to if to is not None else where / "export")
-    if not isinstance(run, Run) or _is_mirrored(run):
-        run = load_run(where)
-    if ZOO[run.config.model].kind != "retrieval":
-        raise UsageError(
-            f"{where}: {run.config.model} is a ranking model, and only retrieval models are exported; export the run "
-            "of the retriever whose candidates it orders"
-        )
+    run = _alone(run)
+    if retriever is not None:
+        retriever = _alone(retriever)
+        check_retriever(run, retriever)
     with writing(target) as folder:
         if not isinstance(dataset, Dataset):
             dataset = run.load_dataset(dataset)
-        served = serve_run(run, dataset, progress, lengths)
+        served = serve_run(run, dataset, progress, lengths, retriever)
         tf.saved_model.save(served, str(folder), signatures=served.signatures_to_save)
-        write_assets(folder, run, dataset.candidates, served)
+        write_assets(folder, run, dataset.candidates, served, retriever)
         write_warmup(folder, served, dataset, run.config.options.get("seed", 0))
     return target if is_remote(target) else Path(target)
 
 
-def _is_mirrored(run: Run) -> bool:
-    """Whether the model is spread over replicas: a graph captures the variables of one of them only."""
-    return any(isinstance(variable, tf.distribute.DistributedValues) for variable in run.model.variables)
-
-
-def serve_run(
-    run: Run, dataset: Dataset, progress: Progress | None = None, lengths: ListLengths | None = None
-) -> ServedModel:
-    """A run's model with its signatures and an index, in memory; see `export_run`."""
-    schema = run.config.data_schema
-    embedder = run.embedder(dataset, progress)
-    vectors = embedder.candidates()
-    index = candidate_index(dataset, schema.candidates.features, vectors, embedder.history_vectors())
-    if lengths is None:
-        history = run.history_length or (schema.queries.history.length if schema.queries.history else 0)
-        lengths = ListLengths(**({"history": history} if history else {}))
-    histories = known_histories(dataset, lengths.history, run.config.options.get("seed", 0))
-    sample = content_sample(run.model, embedder.candidate_tables, len(dataset.candidates))
-    return ServedModel(run.model, index, histories, sample, schema, run.statistics, lengths)
+def _alone(run: str | Path | Run) -> Run:
+    """The run with its model on one device: of a model that is spread over replicas a graph captures the variables of
+    one of them only.
+    """
+    if not isinstance(run, Run):
+        return load_run(run)
+    mirrored = any(isinstance(variable, tf.distribute.DistributedValues) for variable in run.model.variables)
+    return load_run(run.path) if mirrored else run

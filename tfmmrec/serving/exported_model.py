@@ -19,6 +19,8 @@ from tfmmrec.schema import Schema
 from tfmmrec.serving.paths import is_export, model_folder
 from tfmmrec.types import DataError, UsageError
 
+_MODELS = ("", "ranker/")  # before the paths of their weights: the first model's, and that of a ranking model behind it
+
 
 class ExportedModel:
     """A loaded export; `load_exported` makes it.
@@ -70,13 +72,16 @@ class ExportedModel:
         return bool(query_id) and bool(np.isin(fingerprints(tf.constant([query_id])).numpy(), known)[0])
 
     def looks_at(self, side: str, name: str) -> bool:
-        """Whether the tower of a side, "query" or "candidate", has weights for a feature; vectors need none."""
-        return any(path.startswith(f"{side}_tower/encoders/{name}/") for path in self._module.weights)
+        """Whether a tower of a side, "query" or "candidate", has weights for a feature; vectors need none."""
+        own = tuple(f"{model}{side}_tower/encoders/{name}/" for model in _MODELS)
+        return any(path.startswith(own) for path in self._module.weights)
 
     def knows_value(self, side: str, name: str, value: str) -> bool:
         """Whether a value of a category or an identifier is in the vocabulary; True where the model has none for it."""
-        known = self._module.weights.get(f"{side}_tower/encoders/{name}/lookup/fingerprints")
-        return known is None or bool(np.isin(fingerprints(tf.constant([value])).numpy(), known.numpy())[0])
+        paths = [f"{model}{side}_tower/encoders/{name}/lookup/fingerprints" for model in _MODELS]
+        known = [self._module.weights[path].numpy() for path in paths if path in self._module.weights]
+        own = fingerprints(tf.constant([value])).numpy()
+        return not known or any(bool(np.isin(own, those)[0]) for those in known)
 
     def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
         """The display columns of some candidates; empty for unknown ids."""

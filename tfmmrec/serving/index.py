@@ -26,6 +26,7 @@ def candidate_index(
     features: Mapping[str, Feature],
     vectors: np.ndarray,
     history_vectors: np.ndarray | None = None,
+    parts: np.ndarray | None = None,
 ) -> ExactIndex:
     """The index of all candidates of a dataset.
 
@@ -34,10 +35,11 @@ def candidate_index(
         features: the candidates' features.
         vectors: float32 `[num_candidates, dim]`.
         history_vectors: float32 `[num_candidates, history_dim]`, None where histories pool `vectors`.
+        parts: float32 `[num_candidates, parts_dim]`, for a ranking model behind the index.
     """
     codes, values = filter_codes(dataset.candidates, features)
     ids = dataset.candidates.ids.to_pylist()
-    return ExactIndex(ids, vectors, dataset.train.counts(), codes, values, history_vectors)
+    return ExactIndex(ids, vectors, dataset.train.counts(), codes, values, history_vectors, parts)
 
 
 def filter_codes(entities: Entities, features: Mapping[str, Feature]) -> tuple[np.ndarray, list[str]]:

@@ -14,13 +14,13 @@ from tfmmrec.data.dataset import Dataset
 from tfmmrec.embedding import raw_batch
 from tfmmrec.schema import Feature
 from tfmmrec.serving.inputs import Input
-from tfmmrec.serving.signatures import ServedModel
+from tfmmrec.serving.served_signatures import ServedSignatures
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 1, 2, 8)
 
 
-def write_warmup(folder: Path, served: ServedModel, dataset: Dataset, seed: int = 0) -> int:
+def write_warmup(folder: Path, served: ServedSignatures, dataset: Dataset, seed: int = 0) -> int:
     """Writes four requests for each signature, of 1, 1, 2 and 8 rows drawn from a dataset.
 
     Args:
@@ -48,7 +48,7 @@ def write_warmup(folder: Path, served: ServedModel, dataset: Dataset, seed: int 
 
 
 def warmup_requests(
-    served: ServedModel, dataset: Dataset, seed: int = 0
+    served: ServedSignatures, dataset: Dataset, seed: int = 0
 ) -> Iterator[tuple[str, dict[str, tf.compat.v1.TensorProto]]]:
     """Signature names and all of their inputs."""
     random = np.random.default_rng(seed)

@@ -1,0 +1,72 @@
+"""The order of a cascade is tested with `second_stage`, and with every ranking model in the conformance tests."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmmrec.search.cascade import CascadeScorer
+from tfmmrec.search.pair_scorer import PairScorer
+from tfmmrec.search.scorer import vectors_scorer
+from tfmmrec.serving.warmup import request_values
+
+ROWS = np.array([1, 4, 7])
+
+
+def _asked(served, dataset, signature="recommend"):
+    values = request_values(served.inputs(signature), dataset, {"query": ROWS, "candidate": ROWS})
+    made = served.inputs(signature)
+    return {name: tf.constant(value, made[name].spec.dtype) for name, value in values.items()}
+
+
+def _tables(run, dataset):
+    embedder = run.embedder(dataset)
+    candidates = embedder.candidates()
+    return embedder.queries(np.arange(len(dataset.queries)), candidates, dataset.train), candidates
+
+
+def test_the_scores_are_those_of_the_measured_cascade(cascade, ranking_run, song_run, song_dataset):
+    retriever = vectors_scorer(*_tables(song_run, song_dataset))
+    scorer = CascadeScorer(retriever, PairScorer(ranking_run.model, *_tables(ranking_run, song_dataset)).pairs)
+    seen = [(place, c) for place, row in enumerate(ROWS) for c in set(song_dataset.train.candidates_of(row).tolist())]
+    expected = scorer(ROWS, np.array(sorted(seen), np.int32)).numpy()
+    answer = cascade.recommend(**_asked(cascade, song_dataset) | {"k": tf.constant([30, 4, 30])})
+    for place, k in enumerate((30, 4, 30)):
+        ids = [int(id[1:]) for id in answer["candidate_ids"].numpy()[place] if id]
+        order = [c for c in np.argsort(-expected[place], kind="stable") if expected[place, c] > -np.inf]
+        assert ids == order[:k]
+        np.testing.assert_allclose(answer["scores"][place, : len(ids)], expected[place, ids], rtol=1e-4, atol=1e-5)
+    assert answer["source"].numpy().tolist() == [b"history"] * 3
+
+
+def test_nobody_knows_gives_the_popular(cascade, served):
+    """As the retriever alone would, in a batch beside one that is known."""
+    asked = {"k": tf.constant([8, 8]), "cap": tf.constant([0, 2])}
+    found = cascade.recommend(tf.constant(["q1", "nobody"]), **asked)
+    alone = served.recommend(tf.constant(["q1", "nobody"]), **asked)
+    assert found["source"].numpy().tolist() == alone["source"].numpy().tolist() == [b"query", b"popular"]
+    for name in ("candidate_ids", "scores"):
+        np.testing.assert_array_equal(found[name][1], alone[name][1])
+    assert set(found["scores"].numpy()[0]) != set(alone["scores"].numpy()[0])
+    row = cascade.recommend(tf.constant(["q1"]), k=tf.constant([8]))
+    np.testing.assert_array_equal(found["candidate_ids"][0], row["candidate_ids"][0])
+
+
+def test_everything_else_is_the_retriever_s(cascade, served, song_dataset):
+    for signature in ("embed_query", "similar", "search", "embed_candidate"):
+        asked = _asked(served, song_dataset, signature)
+        found, alone = getattr(cascade, signature)(**asked), getattr(served, signature)(**asked)
+        assert set(found) - set(alone) == ({"parts"} if signature == "embed_candidate" else set())
+        for name, value in alone.items():
+            if value.dtype == tf.string:
+                np.testing.assert_array_equal(found[name], value)
+            else:
+                np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_and_scores_are_the_ranker_s(cascade, ranking_run, song_dataset):
+    queries, parts = _tables(ranking_run, song_dataset)
+    found = cascade.embed_candidate(**_asked(cascade, song_dataset, "embed_candidate"))["parts"]
+    np.testing.assert_allclose(found, parts[ROWS], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(cascade.index.parts, parts, rtol=1e-4, atol=1e-5)
+    expected = ranking_run.model.score_pairs(tf.constant(queries[ROWS]), tf.constant(parts[ROWS]))
+    found = cascade.score(**_asked(cascade, song_dataset, "score"))["scores"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

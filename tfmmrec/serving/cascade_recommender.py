@@ -1,0 +1,68 @@
+"""What the signatures of a retrieval model and a ranking model behind it compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfmmrec.search.cascade import DEPTH
+from tfmmrec.search.content_sample import ContentSample
+from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.filters import Filters
+from tfmmrec.search.query_histories import QueryHistories
+from tfmmrec.search.second_stage import second_stage
+from tfmmrec.serving.pair_model import PairModel
+from tfmmrec.serving.recommender import Recommender
+
+
+class CascadeRecommender(Recommender):
+    """The retriever, whose best candidates for a query are put in the order of the ranker.
+
+    Args:
+        model: the retriever's.
+        index: of its candidates' vectors, with their parts for the ranker.
+        histories: see `Recommender`.
+        sample: see `Recommender`.
+        ranker: the ranking model, over the same index.
+        depth: how many candidates of a query it looks at.
+    """
+
+    def __init__(
+        self,
+        model,
+        index: ExactIndex,
+        histories: QueryHistories,
+        sample: ContentSample,
+        ranker: PairModel,
+        depth: int = DEPTH,
+    ):
+        super().__init__(model, index, histories, sample)
+        self.ranker = ranker
+        self.depth = depth
+        self._ranked = tf.function(self._ranked_candidates, autograph=False)
+
+    def recommend(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The best candidates for queries, without their history; the most popular for those of whom the retriever
+        knows nothing. Scores are the ranker's.
+        """
+        asked = self.queries(inputs)
+        is_popular = asked.source == "popular"
+        scores = tf.where(is_popular[:, None], self.index.popularity, self.index.scores(asked.vectors))
+        filters = Filters(**{name: inputs[name] for name in Filters._fields})
+        parts = self.ranker.queries(inputs).vectors
+        return self._ranked(scores, filters, asked.history_rows, is_popular, parts) | {"source": asked.source}
+
+    def embed_candidate(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Candidates' vectors and parts, as the index would hold them."""
+        return super().embed_candidate(inputs) | self.ranker.embed_candidate(inputs)
+
+    def score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The ranker's score of each row's query and candidate."""
+        return self.ranker.score(inputs)
+
+    def _ranked_candidates(self, scores, filters, excluded_rows, is_popular, parts) -> dict[str, tf.Tensor]:
+        def pair_scores(places: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            return self.ranker.pair_scores(parts, places, rows)
+
+        return second_stage(self.index, scores, filters, excluded_rows, is_popular, pair_scores, self.depth)
