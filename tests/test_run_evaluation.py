@@ -46,6 +46,10 @@ def test_the_model_is_measured_by_its_own_vectors(run, evaluation):
         assert evaluation.metrics[name] == pytest.approx(expected[name], rel=1e-4)
 
 
+def test_a_model_of_one_task_has_no_others(evaluation):
+    assert "tasks" not in evaluation.metrics
+
+
 def test_everything_is_given_as_a_share_of_the_best_possible(run, catalogue, evaluation):
     metrics = evaluation.metrics
     best = evaluate(load_oracle(catalogue).scores, run.load_dataset(), ks=(5, 20)).metrics
@@ -53,6 +57,15 @@ def test_everything_is_given_as_a_share_of_the_best_possible(run, catalogue, eva
         share = found["share_of_oracle"]["warm"]["ndcg@20"]
         assert share == pytest.approx(found["warm"]["ndcg@20"] / best["warm"]["ndcg@20"])
     assert set(metrics["baselines"]) == {"most_popular", "ease", "content_ridge"}
+
+
+def test_a_model_of_several_tasks_tells_of_each(catalogue, tmp_path):
+    dataset = load_dataset(catalogue)
+    run = untrained_run(dataset, tmp_path / "run", "multitask")
+    metrics = evaluate_run(run, dataset=dataset, baselines=False, report=False, other_data=True).metrics
+    found = metrics["tasks"]["category"]  # of the garments' type, from their pictures
+    assert found["num_candidates"] > 5 and 0 <= found["accuracy"] <= 1 and 0 <= found["most_frequent"] <= 1
+    assert "rating" not in metrics["tasks"] and json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
 
 
 def test_the_files_lie_in_the_run_s_folder(run, evaluation):

@@ -61,6 +61,7 @@ __getattr__, __dir__, __all__ = attach(
         "export_run": "serving.export",
         "load_dataset": "data.dataset",
         "load_run": "runs",
+        "predict_ratings": "task_evaluation",
         "train": "training",
     },
 )

@@ -72,6 +72,22 @@ def test_slices_of_few_queries_are_left_out_of_the_console_alone(capsys, monkeyp
     assert "where something is missing" not in shown
 
 
+def test_other_tasks_have_a_line_each(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    metrics = {"split": "test", "num_queries": 1, "notes": [], "all": {"num_queries": 1, "recall@20": 1, "ndcg@20": 1}}
+    rating = {"num_ratings": 1200, "rmse": 0.85, "mean_rmse": 1.0, "biases_rmse": 0.875}
+    metrics["tasks"] = {
+        "rating": rating,
+        "tags": {"num_candidates": 1, "r_precision": 0.5, "most_frequent": 0.25},
+        "category": {"num_candidates": 7, "accuracy": 0.75, "most_frequent": 0.125},
+    }
+    _show(metrics, "multitask", {})
+    shown = capsys.readouterr().out
+    assert "1,200 ratings: RMSE 0.8500 (the mean 1.0000, biases alone 0.8750).\n" in shown
+    assert "tags of 1 new candidate: r-precision 0.5000 (the most frequent 0.2500).\n" in shown
+    assert "category of 7 new candidates: accuracy 0.7500 (the most frequent 0.1250).\n" in shown
+
+
 def test_another_split_is_refused_unless_asked_for(run, data, tmp_path, capsys):
     shutil.copytree(data, tmp_path / "changed")
     path = tmp_path / "changed" / "dataset.yaml"

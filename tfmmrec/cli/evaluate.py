@@ -80,9 +80,26 @@ def _show(metrics: dict[str, Any], model: str, files: dict[str, Path]) -> None:
             if f"ndcg@{k}" in metrics["share_of_oracle"].get(name, {})
         ]
         out.print(f"{model} reaches of the best possible {metric_label(f'ndcg@{k}')}: {', '.join(shares)}.")
+    for line in _task_lines(metrics.get("tasks", {})):
+        out.print(line)
     for note in metrics["notes"]:
         out.print(note, markup=False)
     out.print("Wrote " + ", ".join(str(path) for path in files.values()), markup=False, soft_wrap=True)
+
+
+def _task_lines(tasks: dict[str, dict[str, Any]]) -> list[str]:
+    """What a model predicts beside its ranking, a line for each task."""
+    lines = []
+    for name, found in tasks.items():
+        if name == "rating":
+            what = f"{counted(found['num_ratings'], 'rating', 'ratings')}: RMSE {found['rmse']:.4f}"
+            lines.append(f"{what} (the mean {found['mean_rmse']:.4f}, biases alone {found['biases_rmse']:.4f}).")
+        else:
+            metric = "r_precision" if "r_precision" in found else "accuracy"
+            what = f"{name} of {counted(found['num_candidates'], 'new candidate', 'new candidates')}"
+            often = f"the most frequent {found['most_frequent']:.4f}"
+            lines.append(f"{what}: {metric.replace('_', '-')} {found[metric]:.4f} ({often}).")
+    return lines
 
 
 def _table(metrics: dict[str, Any], model: str, slices: list[str], shown: list[str], title: str, sizes: bool = False):
