@@ -11,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfmmrec.models.bm3 import build_bm3
 from tfmmrec.models.freedom import build_freedom
 from tfmmrec.models.lattice import build_lattice
 from tfmmrec.models.lightgcn import build_lightgcn
@@ -161,6 +162,14 @@ ZOO: dict[str, ZooEntry] = {
         "Zhou & Shen 2023",
         "interactions; texts, pictures or vectors of candidates",
         "few interactions each, and content that says which candidates are alike",
+        _GRAPH,
+    ),
+    "bm3": ZooEntry(
+        build_bm3,
+        "retrieval",
+        "Zhou et al. 2023",
+        "interactions; texts, pictures or vectors of candidates",
+        "large catalogues: no negatives, and no graph of candidates; slower to learn",
         _GRAPH,
     ),
     "multitask": ZooEntry(

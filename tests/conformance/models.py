@@ -92,6 +92,7 @@ CASES: list[ModelCase] = [
     ModelCase("freedom under a softmax", "freedom", {"loss": "full_softmax", "num_content_layers": 2}),
     ModelCase("every task", "multitask", {"category": "artist", "tags": "tags", "task_weighting": "uncertainty"}),
     ModelCase("tasks of batches", "multitask", {**SAMPLED, "category": "artist", "alignment": ("conversion",)}),
+    ModelCase("bm3 under a softmax", "bm3", {"loss": "full_softmax", "num_layers": 2}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]

@@ -55,6 +55,7 @@ class GraphModel(Trainable):
         UsageError: an unknown loss, or a number out of range.
     """
 
+    known_losses = LOSSES
     needs_graph = True
     needs_catalogue = True
     history_table = None
@@ -75,8 +76,8 @@ class GraphModel(Trainable):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if loss not in LOSSES:
-            raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        if loss not in self.known_losses:
+            raise UsageError(f"loss must be one of {', '.join(self.known_losses)}, got {loss!r}")
         if not temperature > 0 or not l2 >= 0:
             raise UsageError(f"temperature must be positive and l2 0 or more, got {temperature} and {l2}")
         self.query_tower = query_tower
