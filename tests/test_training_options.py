@@ -29,6 +29,7 @@ def test_they_come_back_from_a_record():
         ("validation_share", 1.0),
         ("image_steps", -1),
         ("refresh_steps", 0),
+        ("mine_every", 0),
         ("save_seconds", -1.0),
         ("decay_steps", 0),
         ("epochs", 1.5),

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tfmmrec
 from tfmmrec.callbacks.keeper import Keeper, best_weights, plain_states, set_plain_states
+from tfmmrec.callbacks.mine_negatives import MineNegatives, mined_by
 from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.validation import Validation
@@ -232,6 +233,8 @@ class _Training:
             shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
         first = keeper.attach(model, resume=self.resume)
         callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
+        if mined_by(model) is not None:
+            callbacks.append(MineNegatives(embedder, interactions, options.mine_every))
         if model.needs_graph:
             callbacks.append(tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.materialize()))
         if valid is not None:

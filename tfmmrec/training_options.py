@@ -28,6 +28,7 @@ class TrainingOptions(BaseModel):
         deterministic: the same numbers to the last digit in every run, at some cost in speed.
         image_steps: steps of the small image network's own training.
         refresh_steps: steps between two refreshes of the history table (sampled softmax).
+        mine_every: steps between two minings of negatives, where they are mined.
         save_seconds: at least so many seconds between two checkpoints.
         tensorboard: write TensorBoard logs to RUN/tensorboard.
     """
@@ -51,5 +52,6 @@ class TrainingOptions(BaseModel):
     deterministic: bool = False
     image_steps: int = Field(default=600, ge=0)
     refresh_steps: int = Field(default=200, ge=1)
+    mine_every: int = Field(default=500, ge=1)
     save_seconds: float = Field(default=10.0, ge=0)
     tensorboard: bool = False

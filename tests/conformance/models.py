@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.encoders import picture
+from tfmmrec.callbacks.mine_negatives import hardest_candidates, mined_by
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.data.statistics import Statistics, compute_statistics
@@ -83,6 +84,7 @@ CASES: list[ModelCase] = [
     ModelCase("bpr", "two_tower", {"loss": "bpr", "mask_known_positives": True}),
     ModelCase("hinge", "two_tower", {"loss": "hinge", "negatives": "uniform", "num_negatives": 8}),
     ModelCase("mixed negatives", "two_tower", {**SAMPLED, "negatives": "mixed", "num_negatives": 8}),
+    ModelCase("mined negatives", "two_tower", {"loss": "sampled_softmax", "negatives": "mined", "num_mined": 3}),
     ModelCase("autoencoder of content", "mult_dae", {"content": True, "identifier_dropout": 0.25}),
     ModelCase("vbpr under a softmax", "vbpr", {"loss": "auto"}),
     ModelCase("ranker under a softmax", "ranker", {"loss": "softmax", "num_negatives": 3, "dropout": 0.1}),
@@ -236,6 +238,9 @@ def ready(
     embedder = Embedder(model, queries, candidates, NUM_CANDIDATES, length)
     if model.history_table is not None:  # as `RefreshHistory` does before the first step
         model.history_table.assign(embedder.candidates())
+    mined = mined_by(model)
+    if mined is not None:  # as `MineNegatives` does
+        mined.assign(hardest_candidates(embedder, dataset.train, mined.depth))
     return Ready(model, stream, embedder)
 
 

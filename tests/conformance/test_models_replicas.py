@@ -20,6 +20,7 @@ LOSSES = [
     ModelCase("bpr of ids", "two_tower", {**IDS, "loss": "bpr", "mask_known_positives": True}),
     ModelCase("hard hinge of ids", "two_tower", {**IDS, "loss": "hinge", "hard_negatives": 5}),
     ModelCase("mixed negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "mixed", "num_negatives": 8}),
+    ModelCase("mined negatives of ids", "two_tower", {**IDS, "loss": "bpr", "negatives": "mined", "num_mined": 3}),
     ModelCase("popular negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "popularity"}),
 ]
 

@@ -35,18 +35,18 @@ def test_a_batch_is_the_rows_of_the_log(seed, timed):
         rows = rows_of(batch)
         np.testing.assert_array_equal(batch["candidate_rows"][batch["positive"]], log.indices[rows])
         np.testing.assert_array_equal(batch["query"]["age"]["value"], queries[rows])
+        np.testing.assert_array_equal(batch["query_rows"], queries[rows])
         unique = batch["candidate_rows"]
         assert sorted(unique[unique >= 0]) == sorted(set(log.indices[rows]))  # each candidate once
         np.testing.assert_array_equal(batch["candidate"]["name"]["words"][:, 0], 2 * np.maximum(unique, 0))
 
 
-def test_ratings_come_with_the_rows_of_who_gave_them_where_there_are_any():
+def test_ratings_come_where_there_are_any():
     log = make_log()
-    assert not {"rating", "query_rows"} & set(interaction_batches(log).batch(0))
+    assert "rating" not in interaction_batches(log).batch(0)
     log.columns["rating"] = np.where(np.arange(log.num_rows) % 3, np.arange(log.num_rows) / 2, np.nan).astype("f4")
     batch = interaction_batches(log).batch(1)
     np.testing.assert_array_equal(batch["rating"], log.columns["rating"][rows_of(batch)])
-    np.testing.assert_array_equal(batch["query_rows"], log.query_rows()[rows_of(batch)])
     assert batch["rating"].dtype == np.float32 and batch["query_rows"].dtype == np.int32
 
 

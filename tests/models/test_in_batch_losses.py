@@ -64,6 +64,21 @@ def test_each_loss_over_what_counts(loss):
         np.testing.assert_allclose(found(loss, **options), expected(loss, counting), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bpr", "hinge"])
+def test_each_row_may_have_negatives_of_its_own(loss):
+    rows = np.array([[5, 7, 8], [1, 9, -1], [-1, -1, -1]], np.int32)  # one is the own candidate, of row 0
+    own = Candidates(OWN, tf.constant(TABLE[OWN]))
+    negatives = Candidates(tf.constant(rows.ravel()), tf.constant(TABLE[rows.ravel()]), by_row=True)
+    for options, counting in (
+        ({}, [[5, 8], [1, 9], []]),
+        ({"known": KNOWN}, [[8], [1], []]),
+        ({"hard": 1}, hardest([[5, 8], [1, 9], []], 1)),
+    ):
+        found = row_losses(loss, tf.constant(QUERY), own, negatives, temperature=TEMPERATURE, **options)
+        np.testing.assert_allclose(found[:2], expected(loss, counting[:2], corrected=False), rtol=1e-4, atol=1e-6)
+        assert found[2] == 0.0  # there is nothing to compare with
+
+
 def test_only_the_softmax_is_corrected():
     for loss in ("bpr", "hinge"):
         np.testing.assert_array_equal(found(loss, corrected=False), found(loss))
@@ -85,7 +100,7 @@ def test_without_masks_of_rows_it_is_the_sampled_softmax():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "easy"}, "negatives must be one of in_batch, uniform, popularity, mixed, got 'easy'"),
+        ({"kind": "easy"}, "negatives must be one of in_batch, uniform, popularity, mixed, mined, got 'easy'"),
         ({"num_negatives": 0}, "num_negatives must be at least 1, got 0"),
         ({"hard": -1}, r"hard_negatives must be 0 \(for all\) or more, got -1"),
     ],
@@ -103,9 +118,17 @@ def test_options_out_of_range_are_refused(options, message):
         ({"mask_known": True}, "full_softmax", "full_softmax counts every candidate"),
         ({"mask_known": True}, "bpr", "mask_known_positives reads the query's history: give the query tower one"),
         ({"kind": "popularity"}, "hinge", "seen in train: give candidate_counts"),
+        ({"kind": "mined"}, "full_softmax", "full_softmax counts every candidate"),
     ],
 )
 def test_what_a_loss_cannot_do_is_refused(options, loss, message):
     with pytest.raises(UsageError, match=message):
         NegativeOptions(**options).check(loss, {"id": None}, None)
-    NegativeOptions(**options).check("sampled_softmax", {"history": None}, np.ones(3))
+    mined = "it" if options.get("kind") == "mined" else None
+    NegativeOptions(**options).check("sampled_softmax", {"history": None}, np.ones(3), mined)
+
+
+@pytest.mark.parametrize(("kind", "mined"), [("mined", None), ("uniform", "it")])
+def test_mined_negatives_and_what_draws_them_go_together(kind, mined):
+    with pytest.raises(UsageError, match="negatives='mined' and mined, which draws them, go together; got negatives="):
+        NegativeOptions(kind).check("bpr", {"id": None}, np.ones(3), mined)

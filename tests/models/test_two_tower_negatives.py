@@ -14,7 +14,7 @@ from tests.models.small_two_tower import (
     logits_of,
     make,
 )
-from tfmmrec.losses import log_inclusion_probability, log_union_probability
+from tfmmrec.losses import MinedNegatives, log_inclusion_probability, log_union_probability
 from tfmmrec.types import UsageError
 
 ROWS, POSITIVE, CHOSEN = [0, 4, 6, -1], [1, 0, 2, 1], np.array([4, 0, 6, 4])  # a batch's candidates, and its rows' own
@@ -106,6 +106,35 @@ def test_mixed_negatives_of_a_stream():
     np.testing.assert_array_equal(seen, np.isin(np.arange(NUM_CANDIDATES), ROWS))  # what was drawn is not counted
 
 
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bpr", "hinge"])
+def test_each_row_against_some_of_those_mined_for_its_query(loss):
+    mined = MinedNegatives(5, depth=3, num_drawn=2, seed=4)
+    model = make(loss, negatives="mined", mined=mined, candidate_counts=COUNTS)
+    assert model.needs_catalogue and model.negative_sampler is mined
+    hardest = np.array([[1, 5, 6], [0, 5, -1], [3, -1, -1], [-1, -1, -1], [2, 2, 2]])
+    mined.assign(hardest)
+    queries = np.array([1, 0, 2, 3])
+    model.history_table.assign(np.random.default_rng(2).normal(size=(NUM_CANDIDATES, DIM)))
+    logits = logits_of(model, model.history_table.numpy())
+    inputs = interactions(ROWS, POSITIVE) | {"query_rows": tf.constant(queries)}
+    drawn = mined(False, tf.constant(queries))[0].numpy().reshape(4, 2)
+    assert sorted(drawn[0]) == [0, 5] and len(set(drawn[1]) & {1, 5, 6}) == 2 and sorted(drawn[2]) == [-1, 3]
+
+    def of_row(i, own, _):
+        others = drawn[i][(drawn[i] >= 0) & (drawn[i] != own)]
+        difference = logits[i, own] - logits[i, others]
+        if loss == "bpr":
+            return np.log1p(np.exp(-difference)).mean() if len(others) else 0.0
+        if loss == "hinge":
+            return np.maximum(0, 1 - difference).mean() if len(others) else 0.0
+        return np.log1p(np.exp(-difference).sum())
+
+    assert float(model.compute_loss(inputs)) == pytest.approx(mean_over_rows(of_row), rel=1e-5)
+    del inputs["query_rows"]
+    with pytest.raises(UsageError, match="mined negatives are each query's own: give the batches query_rows"):
+        model.compute_loss(inputs)
+
+
 def test_drawn_negatives_come_from_the_catalogue():
     for loss in ("bpr", "hinge", "sampled_softmax"):
         model = make(loss, negatives="uniform", num_negatives=5, candidate_counts=COUNTS)
@@ -114,5 +143,5 @@ def test_drawn_negatives_come_from_the_catalogue():
         assert np.isfinite(model.compute_loss(inputs, training=True))
         assert model.candidate_tower.encoders["look"].calls == [4 + 5]  # each once, in one go
     model._catalogue = ()
-    with pytest.raises(UsageError, match="draws negatives from the catalogue: call set_catalogue before training"):
+    with pytest.raises(UsageError, match="reads candidates in the catalogue: call set_catalogue before training"):
         model.compute_loss(inputs)

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Keeper": "keeper",
+        "MineNegatives": "mine_negatives",
         "ProgressBar": "progress_bar",
         "RefreshHistory": "refresh_history",
         "Validation": "validation",

@@ -103,8 +103,8 @@ class InteractionBatches(BatchStream):
 
     A batch holds `query` (feature -> tensors `[batch, ...]`), `candidate` (the batch's different candidates, padded to
     the static size `[unique, ...]`), `candidate_rows` int32 `[unique]` (-1 = padding), `positive` int32 `[batch]`
-    (each row's place among them) and `weight` float32 `[batch]`; of a log with ratings also `rating` float32 `[batch]`
-    (NaN = none) and `query_rows` int32 `[batch]`. The static size is no larger than different candidates need, see
+    (each row's place among them), `weight` float32 `[batch]` and `query_rows` int32 `[batch]`; of a log with ratings
+    also `rating` float32 `[batch]` (NaN = none). The static size is no larger than different candidates need, see
     `unique_capacity`; in a rare batch that needs more, the rows of those that find no place weigh nothing.
 
     Args:
@@ -163,10 +163,9 @@ class InteractionBatches(BatchStream):
         if self.history_length:
             query["history"] = {"rows": self._histories(places, queries, candidates, random)}
         batch = {"query": query, "candidate": gather(self.candidate_tables, unique), "candidate_rows": unique}
-        batch |= {"positive": positive, "weight": weight}
+        batch |= {"positive": positive, "weight": weight, "query_rows": queries.astype(np.int32)}
         if "rating" in self.interactions.columns:
             batch["rating"] = np.asarray(self.interactions.columns["rating"][places], np.float32)
-            batch["query_rows"] = queries.astype(np.int32)
         return batch
 
     def _histories(self, places, queries, candidates, random) -> np.ndarray:

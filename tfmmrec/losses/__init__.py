@@ -5,6 +5,7 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "MinedNegatives": "mined_negatives",
         "NegativeSampler": "negative_sampler",
         "StreamingFrequency": "streaming_frequency",
         "bpr": "bpr",

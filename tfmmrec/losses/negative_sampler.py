@@ -45,8 +45,11 @@ class NegativeSampler(tf.Module):
         share = min(1.0 / self.num_drawable, 1.0 - 1e-12)
         return float(np.log(-np.expm1(self.num_negatives * np.log1p(-share))))
 
-    def __call__(self, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """-> rows int32 `[num_negatives]`, and the log of how often each is expected; always the same for a test."""
+    def __call__(self, training: bool = False, query_rows: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """-> rows int32 `[num_negatives]`, and the log of how often each is expected; always the same for a test.
+
+        They are the same for all queries, `query_rows` have no say.
+        """
         seed = self.draws.next_seed(shared=True) if training else tf.constant([self.draws.seed, -1], tf.int64)
         if self.power:
             return popularity_negatives(self.num_negatives, self._table, seed)

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.losses.full_softmax import full_softmax
+from tfmmrec.losses.mined_negatives import MinedNegatives
 from tfmmrec.losses.multinomial import multinomial
 from tfmmrec.losses.negative_sampler import NegativeSampler
-from tfmmrec.losses.negatives import first_occurrences, log_inclusion_probability, unique_across_replicas
-from tfmmrec.losses.sampling import log_union_probability
+from tfmmrec.losses.negatives import log_inclusion_probability
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
-from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, row_losses
+from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, of_all_replicas, row_losses
 from tfmmrec.models.step_parts import Retrieval, StepCandidates
 from tfmmrec.models.trainable import Trainable
 from tfmmrec.towers import Tower
@@ -38,14 +38,8 @@ class TwoTower(Trainable):
         hinge: rows are interactions; max(0, 1 − s₊ + s₋), the mean over the same negatives.
     full_softmax and multinomial embed the whole catalogue in every step (`set_catalogue`).
 
-    Negatives of the other losses:
-        in_batch: the different candidates of the global batch, as above.
-        uniform: `num_negatives` in every step, drawn alike from all candidates seen in train. The softmax over a row's
-            own candidate (uncorrected) and these (corrected by how often they are expected) is the full one on average.
-        popularity: the same, drawn with chances that go with their interactions to the power of 0.75.
-        mixed: those of the batch together with uniform ones, each candidate once and corrected by its chance to be in
-            one of both (Yang et al. 2020).
-    All but in_batch read the features of what they draw from the catalogue (`set_catalogue`).
+    Negatives of the other losses are told apart in `NegativeOptions`. All but those of the batch are embedded from the
+    catalogue's features (`set_catalogue`).
 
     Args:
         query_tower: features of the query -> `[batch, dim]`.
@@ -63,8 +57,9 @@ class TwoTower(Trainable):
         num_candidates: how many candidates there are.
         content_weight: weight of the same loss with all identifiers of candidates absent and without gradient to the
             queries, so that content alone learns to stand in for them; 0 for none. Of full_softmax and multinomial.
-        negatives: see above.
-        num_negatives: how many are drawn in a step, unless in_batch.
+        negatives: in_batch, uniform, popularity, mixed or mined, see `NegativeOptions`.
+        num_negatives: how many are drawn in a step, unless in_batch or mined.
+        mined: draws those that were mined.
         hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
         mask_known_positives: candidates in a query's history are no negatives of it.
 
@@ -86,6 +81,7 @@ class TwoTower(Trainable):
         content_weight: float = 0.0,
         negatives: str = "in_batch",
         num_negatives: int = 1024,
+        mined: MinedNegatives | None = None,
         hard_negatives: int = 0,
         mask_known_positives: bool = False,
         **kwargs,
@@ -96,7 +92,7 @@ class TwoTower(Trainable):
         if not temperature > 0:
             raise UsageError(f"temperature must be positive, got {temperature}")
         options = NegativeOptions(negatives, num_negatives, hard_negatives, mask_known_positives)
-        options.check(loss, query_tower.encoders, candidate_counts)
+        options.check(loss, query_tower.encoders, candidate_counts, mined)
         if loss not in IN_BATCH_LOSSES and candidate_counts is None:
             raise UsageError(f"{loss} needs candidate_counts, the number of interactions of each candidate in train")
         corrected = loss == "sampled_softmax" and options.of_batch
@@ -116,7 +112,7 @@ class TwoTower(Trainable):
         self.temperature = temperature
         self.content_weight = content_weight
         self.negatives = options
-        self.streaming_frequency = self.negative_sampler = None
+        self.streaming_frequency, self.negative_sampler = None, mined
         self._log_probability = self._candidate_mask = None
         if streaming:
             self.streaming_frequency = StreamingFrequency(name="frequency")
@@ -125,7 +121,7 @@ class TwoTower(Trainable):
             self._log_probability = tf.constant(log_probability, tf.float32)
         elif loss not in IN_BATCH_LOSSES:
             self._candidate_mask = tf.constant(np.asarray(candidate_counts) > 0)
-        if options.draws:
+        if options.draws and mined is None:
             power = 0.75 if negatives == "popularity" else 0.0
             self.negative_sampler = NegativeSampler(num_negatives, candidate_counts, power)
         self._catalogue: tuple = ()  # eager tensors: captured by the step, no weights of the model
@@ -180,7 +176,7 @@ class TwoTower(Trainable):
         elif self.negative_sampler is None:
             features = inputs["candidate"]
         else:
-            drawn, log_expected = self.negative_sampler(training)
+            drawn, log_expected = self.negative_sampler(training, inputs.get("query_rows"))
             rows = tf.concat([rows, drawn], axis=0)
             features = tf.nest.map_structure(lambda tensor: tf.gather(tensor, tf.maximum(rows, 0)), self._features())
         return StepCandidates(features, self.candidate_tower.encode(features, training), rows, log_expected)
@@ -233,10 +229,20 @@ class TwoTower(Trainable):
         size = rows.shape[0] or tf.shape(rows)[0]
         vectors, own_vectors = embedded[:size], tf.gather(embedded, positives)
         if self.negative_sampler is not None:
-            drawn = Candidates(candidates.rows[size:], embedded[size:], log_probability=candidates.log_expected)
+            log_expected, by_row = candidates.log_expected, self.negatives.kind == "mined"
+            drawn = Candidates(candidates.rows[size:], embedded[size:], None, log_expected, by_row)
         query = self.embed_queries(inputs["query"], self.history_table, training)
         if self.negatives.of_batch:
-            negatives, positives = self._of_all_replicas(rows, vectors, positives, drawn, training)
+            negatives, positives = of_all_replicas(
+                rows,
+                vectors,
+                positives,
+                drawn,
+                frequency=self.streaming_frequency,
+                log_probability=self._log_probability,
+                log_drawn=None if drawn is None else self.negative_sampler.log_inclusion,
+                training=training,
+            )
             rows, log_probability = negatives.rows, negatives.log_probability
         else:
             negatives, log_probability = drawn, None
@@ -256,24 +262,6 @@ class TwoTower(Trainable):
             known=inputs["query"]["history"]["rows"] if self.negatives.mask_known else None,
         )
         return Retrieval(losses, query, own_vectors)
-
-    def _of_all_replicas(self, rows, vectors, positives, drawn: Candidates | None, training: bool):
-        """The batch's candidates and the drawn ones, each once, with their chances; and the places of the own ones."""
-        rows, vectors, mask, positives = unique_across_replicas(rows, vectors, positives)
-        if self.streaming_frequency is not None and training:
-            self.streaming_frequency(rows, training=True)  # of the batch, not of what is drawn
-        if drawn is not None:
-            rows = tf.concat([rows, drawn.rows], axis=0)
-            vectors = tf.concat([vectors, drawn.vectors], axis=0)
-            mask = first_occurrences(rows) & (rows >= 0)
-        log_probability = None
-        if self.streaming_frequency is not None:
-            log_probability = self.streaming_frequency(rows, training=False)
-        elif self._log_probability is not None:
-            log_probability = tf.gather(self._log_probability, tf.maximum(rows, 0))
-        if drawn is not None and log_probability is not None:
-            log_probability = log_union_probability(log_probability, self.negative_sampler.log_inclusion)
-        return Candidates(rows, vectors, mask, log_probability), positives
 
     def build_towers(self) -> int:
         """Creates every weight of the towers; returns the size of the vectors.

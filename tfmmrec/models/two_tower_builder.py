@@ -8,6 +8,7 @@ from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
+from tfmmrec.losses.mined_negatives import MinedNegatives
 from tfmmrec.models.alignments import candidate_alignments
 from tfmmrec.models.candidate_fusions import candidate_fusion
 from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
@@ -61,6 +62,8 @@ def build_two_tower(
     count_frequencies: bool = True,
     negatives: str = "in_batch",
     num_negatives: int = 1024,
+    num_mined: int = 8,
+    mined_depth: int = 100,
     hard_negatives: int = 0,
     mask_known_positives: bool = False,
     alignment: tuple[str, ...] = (),
@@ -109,8 +112,11 @@ def build_two_tower(
         pretrained_mode: frozen, cached or finetuned, of those.
         global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
-        negatives: of sampled_softmax, bpr and hinge: in_batch, uniform, popularity or mixed, see `TwoTower`.
-        num_negatives: how many of them are drawn in a step, unless in_batch.
+        negatives: of sampled_softmax, bpr and hinge: in_batch, uniform, popularity, mixed or mined, see
+            `NegativeOptions`.
+        num_negatives: how many of them are drawn in a step, unless in_batch or mined.
+        num_mined: how many mined negatives each interaction has in a step.
+        mined_depth: among how many of its query's highest-scoring candidates they are drawn.
         hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
         mask_known_positives: candidates in a query's history are no negatives of it.
         alignment: of the candidate's content features, before the fusion: names of `alignments.ALIGNMENTS`, in order.
@@ -172,6 +178,7 @@ def build_two_tower(
     direct = ["history"] if pooling_tower is not None or history_encoder != "mean" else []
     if "history" not in query_encoders:  # beside a history, a vector of every query's own would learn by heart
         direct.append("id")
+    mined = MinedNegatives(len(statistics.query_ids), mined_depth, num_mined) if negatives == "mined" else None
     return make(
         Tower(
             query_encoders,
@@ -198,6 +205,7 @@ def build_two_tower(
         temperature=temperature or (0.1 if late or normalize else 1.0),
         content_weight=content_weight,
         num_negatives=num_negatives,
+        mined=mined,
         hard_negatives=hard_negatives,
         mask_known_positives=mask_known_positives,
         **loss_arguments(loss, statistics, negatives, global_batch_size, count_frequencies),
