@@ -54,7 +54,7 @@ def test_what_fits_is_let_through(given):
         (
             "two_towers",
             {},
-            r"must be one of content_only, .*two_tower, .*got 'two_towers'; did you mean two_tower\?",
+            r"must be one of bm3, content_only, .*two_tower, .*got 'two_towers'; did you mean two_tower\?",
         ),
         ("two_tower", {"dimm": 3}, r"two_tower has no setting 'dimm'; did you mean dim\? It has dim, feature_dim, "),
         ("two_tower", {"zzz": 3}, "two_tower has no setting 'zzz'; It has dim, "),
