@@ -95,6 +95,9 @@ CASES: list[ModelCase] = [
     ModelCase("every task", "multitask", {"category": "artist", "tags": "tags", "task_weighting": "uncertainty"}),
     ModelCase("tasks of batches", "multitask", {**SAMPLED, "category": "artist", "alignment": ("conversion",)}),
     ModelCase("bm3 under a softmax", "bm3", {"loss": "full_softmax", "num_layers": 2}),
+    ModelCase("graph", "two_tower", {"fusion": "graph"}),
+    ModelCase("graph of batches", "two_tower", {**SAMPLED, "fusion": "graph_attention", "identifier_dropout": 0.1}),
+    ModelCase("graph without ids", "two_tower", {"fusion": "graph_concat", "candidate_id": False}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
 ]

@@ -45,6 +45,7 @@ CASES: dict[str, ServedCase] = {
     "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
     "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
+    "graph": ServedCase("songs", "two_tower", (("fusion", "graph"),)),
     "transformer": ServedCase("songs", "two_tower", (("history_encoder", "transformer"),)),
     "lstm": ServedCase("songs", "two_tower", (("history_encoder", "lstm"), ("loss", "sampled_softmax"))),
     "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),
@@ -61,9 +62,10 @@ DATASETS: dict[str, Callable[[Path], Dataset]] = {
 def make_run(case: ServedCase, dataset: Dataset, folder: Path) -> Run:
     """The case's run; it has learned nothing."""
     run = untrained_run(dataset, folder, case.model, **dict(case.hyperparameters))
+    if run.model.needs_catalogue:
+        run.model.set_catalogue(run.embedder(dataset).candidate_tables)
     if run.model.needs_graph:
         run.model.set_graph(dataset.train)
-        run.model.set_catalogue(run.embedder(dataset).candidate_tables)
         run.model.materialize()
     return run
 

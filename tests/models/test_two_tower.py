@@ -162,7 +162,7 @@ def test_a_pipeline_and_an_optimizer_of_one_s_own():
 def test_the_catalogue_is_asked_for():
     model = make()
     model._catalogue = ()
-    with pytest.raises(UsageError, match="full_softmax embeds the whole catalogue: call set_catalogue before training"):
+    with pytest.raises(UsageError, match="full_softmax reads candidates in the catalogue: call set_catalogue before"):
         model.compute_loss(interactions([0, 4, 6, -1], [1, 0, 2, 1]))
 
 

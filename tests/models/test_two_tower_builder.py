@@ -5,6 +5,7 @@ from tests.conformance.models import HISTORY_LENGTH, NUM_CANDIDATES, catalogue, 
 from tfmmrec.encoders import ImageEncoder, TextEncoder
 from tfmmrec.fusion import EarlyFusion, HybridFusion, LateFusion, LateQueryHead
 from tfmmrec.models import loss_choice
+from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.in_batch_losses import NegativeOptions
 from tfmmrec.models.two_tower_builder import build_two_tower
 from tfmmrec.schema import HistorySchema
@@ -165,3 +166,16 @@ def test_what_cannot_be_built_is_refused(options, message):
 
 def test_a_history_may_be_longer():
     assert build(with_history(HistorySchema(length=9))).query_tower.encoders["history"].length == 9
+
+
+def test_graphs_are_of_fixed_content_and_of_candidates_that_say_their_rows():
+    model = build(fusion="graph")
+    chosen = np.count_nonzero(statistics().candidate_counts)
+    fusion = model.candidate_tower.fusion
+    assert (fusion.graphs, fusion.num_reference) == (("look", "photo", "title"), chosen)
+    assert isinstance(model.candidate_tower.encoders["id"], GraphIdentifier)
+    assert build(fusion="graph", candidate_id=False).candidate_tower.fusion.num_reference == NUM_CANDIDATES
+    assert build(fusion="graph_concat").candidate_tower.fusion.aggregation == "concat"
+    assert build(fusion="graph_attention").candidate_tower.fusion.aggregation == "attention"
+    with pytest.raises(UsageError, match="fusion=graph keeps content as its encoders give it; leave out the alignment"):
+        build(fusion="graph", alignment=("contrastive",))

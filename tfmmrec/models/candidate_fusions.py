@@ -11,6 +11,7 @@ from tfmmrec.fusion.attention import AttentionFusion
 from tfmmrec.fusion.cross_attention import CrossAttentionFusion
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.gated import GatedFusion
+from tfmmrec.fusion.graph import GraphFusion
 from tfmmrec.fusion.hybrid import HybridFusion
 from tfmmrec.fusion.late import LateFusion
 from tfmmrec.fusion.low_rank import LowRankFusion
@@ -39,6 +40,13 @@ FUSIONS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
     "low_rank": lambda dim, hidden_dims, dropout, scale: LowRankFusion(dim, direct=DIRECT, scale=scale, name="fusion"),
     "cross_attention": lambda dim, hidden_dims, dropout, scale: CrossAttentionFusion(
         dim, math.gcd(dim, MOST_HEADS), direct=DIRECT, scale=scale, name="fusion"
+    ),
+    "graph": lambda dim, hidden_dims, dropout, scale: GraphFusion(dim, direct=DIRECT, scale=scale, name="fusion"),
+    "graph_concat": lambda dim, hidden_dims, dropout, scale: GraphFusion(
+        dim, "concat", direct=DIRECT, scale=scale, name="fusion"
+    ),
+    "graph_attention": lambda dim, hidden_dims, dropout, scale: GraphFusion(
+        dim, "attention", direct=DIRECT, scale=scale, name="fusion"
     ),
 }
 """Name -> (dim, hidden_dims, dropout, scale) -> a new layer; each takes of them what it has."""

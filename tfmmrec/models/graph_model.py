@@ -11,6 +11,7 @@ from tfmmrec.data.interactions import Interactions
 from tfmmrec.losses.bpr import bpr
 from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.negative_sampler import NegativeSampler
+from tfmmrec.models.content_reference import encoded
 from tfmmrec.models.trainable import Trainable
 from tfmmrec.sparse_graph import BipartiteGraph, inverse_root
 from tfmmrec.towers import Tower
@@ -110,14 +111,8 @@ class GraphModel(Trainable):
     def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]], batch_size: int = 4096) -> None:
         """Keeps the known candidates' content, of preprocessed features `[num_candidates, ...]`."""
         for name in self.candidate_tower.fusion.content:
-            parts = []
-            for start in range(0, self._catalogue_rows.size, batch_size):
-                rows = self._catalogue_rows[start : start + batch_size]
-                inputs = {key: tf.constant(np.asarray(array[rows])) for key, array in tables[name].items()}
-                found = inputs if "vector" in inputs else self.candidate_tower.encoders[name](inputs, training=False)
-                parts.append((tf.cast(found["vector"], tf.float32).numpy(), found["present"].numpy()))
-            vectors, present = (np.concatenate(values) for values in zip(*parts, strict=True))
-            self.candidate_tower.fusion.set_content(name, vectors, present)
+            content = encoded(self.candidate_tower, tables, name, self._catalogue_rows, batch_size)
+            self.candidate_tower.fusion.set_content(name, *content)
 
     def training_graph(self) -> BipartiteGraph:
         """What a step of training propagates over: the whole graph; a model may draw some of its edges instead."""

@@ -14,6 +14,7 @@ from tfmmrec.losses.multinomial import multinomial
 from tfmmrec.losses.negative_sampler import NegativeSampler
 from tfmmrec.losses.negatives import log_inclusion_probability
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
+from tfmmrec.models.content_reference import has_graphs, keep_reference
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, of_all_replicas, row_losses
 from tfmmrec.models.step_parts import Retrieval, StepCandidates
 from tfmmrec.models.trainable import Trainable
@@ -131,12 +132,13 @@ class TwoTower(Trainable):
     @property
     def needs_catalogue(self) -> bool:
         """Whether a step embeds candidates, all or some, from the catalogue and not from its batch."""
-        return self.loss_name not in IN_BATCH_LOSSES or self.negatives.draws
+        return self.loss_name not in IN_BATCH_LOSSES or self.negatives.draws or has_graphs(self.candidate_tower)
 
     def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Gives the model all candidates' preprocessed features, `[num_candidates, ...]` each."""
         tables = {feature: dict(arrays) for feature, arrays in tables.items()}
         self._catalogue = (tf.nest.map_structure(tf.convert_to_tensor, tables),)
+        keep_reference(self.candidate_tower, tables)
 
     def embed_queries(self, inputs: Mapping, table: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Query features -> `[batch, dim]`. `table` holds the vectors that a history pools, see `embed_history`."""
@@ -173,11 +175,12 @@ class TwoTower(Trainable):
         rows, log_expected = inputs.get("candidate_rows"), None
         if self.loss_name not in IN_BATCH_LOSSES:
             rows, features = None, self._features()
-        elif self.negative_sampler is None:
+        elif not self.needs_catalogue:
             features = inputs["candidate"]
         else:
-            drawn, log_expected = self.negative_sampler(training, inputs.get("query_rows"))
-            rows = tf.concat([rows, drawn], axis=0)
+            if self.negative_sampler is not None:
+                drawn, log_expected = self.negative_sampler(training, inputs.get("query_rows"))
+                rows = tf.concat([rows, drawn], axis=0)
             features = tf.nest.map_structure(lambda tensor: tf.gather(tensor, tf.maximum(rows, 0)), self._features())
         return StepCandidates(features, self.candidate_tower.encode(features, training), rows, log_expected)
 
@@ -190,10 +193,8 @@ class TwoTower(Trainable):
         raw, embedded = candidates.features, candidates.embedded
         content = None
         if training and self.content_weight > 0.0 and {"id"} < set(embedded):
-            unknown = {
-                "vector": tf.zeros_like(embedded["id"]["vector"]),
-                "present": tf.zeros_like(raw["id"]["row"]) > 0,
-            }
+            absent = {key: tf.zeros_like(embedded["id"][key]) for key in ("vector", "present")}
+            unknown = embedded["id"] | absent
             content = self.embed_candidates(embedded | {"id": unknown}, training)
         # after the content: of two calls of a tower in a step the last one's alignment losses count
         table = self.embed_candidates(embedded, training)  # [num_candidates, dim]
@@ -219,8 +220,7 @@ class TwoTower(Trainable):
 
     def _features(self) -> dict:
         if not self._catalogue:
-            what = "embeds the whole catalogue" if not self.negatives.draws else "draws negatives from the catalogue"
-            raise UsageError(f"{self.loss_name} {what}: call set_catalogue before training")
+            raise UsageError(f"{self.loss_name} reads candidates in the catalogue: call set_catalogue before training")
         return self._catalogue[0]
 
     def _in_batch_losses(self, inputs: Mapping, candidates: StepCandidates, training: bool) -> Retrieval:

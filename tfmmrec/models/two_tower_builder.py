@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
+from tfmmrec.fusion.graph import GraphFusion
 from tfmmrec.fusion.late_query_head import LateQueryHead
 from tfmmrec.losses.mined_negatives import MinedNegatives
 from tfmmrec.models.alignments import candidate_alignments
 from tfmmrec.models.candidate_fusions import candidate_fusion
+from tfmmrec.models.content_reference import fixed_content
+from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.models.loss_choice import choose_loss, loss_arguments
@@ -124,7 +127,7 @@ def build_two_tower(
 
     Raises:
         UsageError: an unknown fusion, loss, alignment, encoder of histories or kind of negatives, a side left without
-            any part, or a history to be read in its order where there is none.
+            any part, graphs of aligned content, or a history to be read in its order where there is none.
     """
     if history_encoder != "mean" and not history:
         raise UsageError(f"history_encoder={history_encoder} reads histories, but history=False leaves them out")
@@ -136,13 +139,19 @@ def build_two_tower(
 
     candidate_encoders = {}
     if candidate_id:
-        candidate_encoders["id"] = IdentifierEncoder(
+        identifier = GraphIdentifier if isinstance(fusing, GraphFusion) else IdentifierEncoder
+        candidate_encoders["id"] = identifier(
             statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id"
         )
     if content:
         candidate_encoders |= feature_encoders(
             schema.candidates.features, statistics.candidates, feature_dim, **options, **modes
         )
+    if isinstance(fusing, GraphFusion):
+        if alignment:
+            raise UsageError(f"fusion={fusion} keeps content as its encoders give it; leave out the alignment of it")
+        known = len(statistics.chosen_candidate_ids) if candidate_id else statistics.num_candidates
+        fusing.set_graphs(fixed_content(candidate_encoders), max(known, 1))
     pooling_tower = None
     if history and history_tower and schema.queries.history is not None and loss not in IN_BATCH_LOSSES:
         own_id = {"id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, name="id")} if candidate_id else {}

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance.models import ModelCase, catalogue, ready
+from tfmmrec.embedding import preprocess_entities
+from tfmmrec.models.content_reference import encoded, fixed_content, has_graphs, keep_reference
+
+FIXED = {"title", "photo", "look"}
+
+
+def made(**options):
+    return ready(ModelCase("graph", "two_tower", {"fusion": "graph", "dim": 8, "feature_dim": 6} | options))
+
+
+def tables(model):
+    """Preprocessed features of the catalogue's candidates."""
+    return preprocess_entities(
+        model.candidate_tower, catalogue().candidates, catalogue().schema.candidates.features, ("title", "photo")
+    )
+
+
+def test_content_that_no_step_changes():
+    encoders = made().model.candidate_tower.encoders
+    assert set(fixed_content(encoders)) == FIXED
+    encoders = made(text_mode="finetuned", image_mode="finetuned").model.candidate_tower.encoders
+    assert fixed_content(encoders) == ["look"]
+
+
+@pytest.mark.parametrize("name", ["look", "photo", "genre"])
+def test_rows_are_encoded_whatever_the_size_of_a_batch(name):
+    model = made().model
+    rows = np.array([4, 2, 29, 0, 11])
+    whole = encoded(model.candidate_tower, tables(model), name, rows)
+    parts = encoded(model.candidate_tower, tables(model), name, rows, batch_size=2)
+    inputs = {key: tf.constant(array[rows]) for key, array in tables(model)[name].items()}
+    expected = inputs if "vector" in inputs else model.candidate_tower.encoders[name](inputs)
+    for found in (whole, parts):
+        np.testing.assert_allclose(found[0], expected["vector"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(found[1], expected["present"])
+
+
+@pytest.mark.parametrize("options", [{}, {"candidate_id": False}, {"loss": "sampled_softmax", "global_batch_size": 32}])
+def test_graphs_are_of_the_known_candidates_or_of_all_where_there_are_no_ids(options):
+    model = made(**options).model
+    assert has_graphs(model.candidate_tower) and model.needs_catalogue
+    rows = np.arange(30) if "candidate_id" in options else np.flatnonzero(catalogue().train.counts() > 0)
+    graphs = model.candidate_tower.fusion.content_graphs
+    assert set(graphs) == FIXED
+    for name, graph in graphs.items():
+        vectors, present = encoded(model.candidate_tower, tables(model), name, rows)
+        expected = np.where(
+            present[:, None], vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), 0
+        )
+        np.testing.assert_allclose(graph.reference, expected, rtol=1e-4, atol=1e-5)
+        assert np.abs(graph.propagated.numpy() - graph.reference.numpy()).max() > 0.01
+
+
+def test_what_a_catalogue_lacks_is_absent():
+    model = made().model
+    some = {name: {key: array[10:] for key, array in part.items()} for name, part in tables(model).items()}
+    keep_reference(model.candidate_tower, some)
+    graph = model.candidate_tower.fusion.content_graphs["look"]
+    kept = np.abs(graph.reference.numpy()).max(axis=1) > 0
+    known = np.flatnonzero(catalogue().train.counts() > 0)
+    np.testing.assert_array_equal(kept, known >= 10)
