@@ -81,9 +81,9 @@ class ModalityLayer(tf.keras.layers.Layer):
 class PropagatedQuery(tf.keras.layers.Layer):
     """A query's vector by the layers of the propagation, which are this layer's weights: Σ_m x_m^(L).
 
-    What the query pools of its candidates is Σ_i [x_1,i^(0) … x_M,i^(L−1) ; 1] over whatever: the last number is what
-    turns the sums into means, so it may have been divided by a root of the degree. A query that has no id, or no
-    history, has zeros there: it is a node without an embedding, or without neighbours.
+    What a query pools of its candidates is c Σ_i [x_1,i^(0) … x_M,i^(L−1) ; 1], whatever c is: divided by the last
+    number it is their mean. A query that has no id, or no history, has zeros there: it is a node without embeddings of
+    its own, or without neighbours.
 
     Args:
         num_modalities: M.
