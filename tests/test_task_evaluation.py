@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conformance.models import NUM_CANDIDATES, catalogue
 from tests.serving.catalogue import untrained_run
-from tfmmrec.rating_baselines import rating_biases
+from tfmmrec.data.rating_biases import rating_biases
 from tfmmrec.task_evaluation import RatingPredictor, evaluate_tasks, predict_ratings, r_precision
 from tfmmrec.types import UsageError
 
@@ -74,7 +74,8 @@ def test_errors_of_ratings_stand_beside_those_of_the_mean_and_of_the_biases(run)
     is_rated = np.isfinite(part.columns["rating"])
     rows, truth = (part.query_rows()[is_rated], part.indices[is_rated]), part.columns["rating"][is_rated]
     assert 0 < is_rated.sum() < part.num_rows and found["num_ratings"] == is_rated.sum()
-    biases, mean = rating_biases(catalogue().train), np.nanmean(catalogue().train.columns["rating"])
+    mean = np.nanmean(catalogue().train.columns["rating"])
+    biases = rating_biases(catalogue().train, mean)
     for name, ratings in (
         ("rmse", expected_ratings(run, *rows)),
         ("mean_rmse", mean),

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfmmrec.data.batches import gather
 from tfmmrec.data.dataset import Dataset, Entities, Interactions
+from tfmmrec.data.rating_biases import rating_biases, rating_moments
 from tfmmrec.embedding import Embedder, Progress
-from tfmmrec.rating_baselines import rating_biases
 from tfmmrec.runs import Run
 from tfmmrec.types import UsageError
 
@@ -120,7 +120,7 @@ def _ratings(predict: RatingPredictor, train: Interactions, part: Interactions) 
     is_rated = np.isfinite(part.columns["rating"])
     rows = part.query_rows()[is_rated], part.indices[is_rated]
     truth = part.columns["rating"][is_rated].astype(np.float64)
-    biases = rating_biases(train)
+    biases = rating_biases(train, rating_moments(train)[0] or 0.0)
     found = {"rmse": predict(*rows), "mean_rmse": np.full(truth.size, biases.mean), "biases_rmse": biases(*rows)}
     rmse = {name: float(np.sqrt(np.mean((ratings - truth) ** 2))) for name, ratings in found.items()}
     return {"num_ratings": int(truth.size), **rmse}

@@ -24,7 +24,7 @@ FLOORS = (
     ("towers",),
     ("models",),
     ("zoo", "search"),
-    ("evaluation", "baselines", "rating_baselines", "embedding"),
+    ("evaluation", "baselines", "embedding"),
     ("baseline_evaluation", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
     ("callbacks", "preparation", "pretrained", "task_evaluation"),
     ("training",),

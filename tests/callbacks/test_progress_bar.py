@@ -52,6 +52,13 @@ def test_without_a_terminal_the_last_line_tells_all(capsys):
     assert re.fullmatch(rf"choosing the epoch: {values}  [\d,]+ examples/s, \d+ s", line)
 
 
+def test_losses_of_several_tasks_stand_beside_the_whole(capsys):
+    bar = ProgressBar("refit", 4, 1)
+    bar.on_train_begin()
+    bar.on_train_end({"loss": 3.5, "regularization": 0.0, "retrieval_loss": 3.0, "rating_loss": 0.5})
+    assert "refit: loss 3.5000 (retrieval 3.0000, rating 0.5000)  " in capsys.readouterr().err
+
+
 def test_without_a_terminal_a_line_every_ten_seconds_at_most(capsys, clock):
     clock(1.0)  # an epoch of three steps asks the clock four times, or five with a line
     fit(ProgressBar("refit", 4, 36), epochs=12)

@@ -151,3 +151,5 @@ def test_ratings_of_train(ratings, mean, stddev):
         train["stars"], test["stars"], interactions["rating"] = ratings, [99.0], "stars"
     found = compute_statistics(dataset_from_frames({"interactions": interactions}, {"train": train, "test": test}))
     assert (found.rating_mean, found.rating_stddev) == (mean, stddev)
+    assert len(found.query_rating_biases) == (2 if mean else 0)
+    assert len(found.candidate_rating_biases) == (len(found.candidate_ids) if mean else 0)

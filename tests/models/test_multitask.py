@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import NUM_CANDIDATES, SAMPLED, SMALL, ModelCase, catalogue, ready, statistics
+from tfmmrec.data.rating_biases import rating_biases
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.models import TwoTower
 from tfmmrec.models.multitask import Multitask, build_multitask
@@ -159,6 +160,20 @@ def test_nothing_beside_the_retrieval_is_refused():
     for model in ({"without": ["genre", "tags"], "ratings": False}, {"rating_weight": 0.0, "tags_weight": 0.0}):
         with pytest.raises(UsageError, match=message):
             build(**model)
+
+
+def test_a_feature_that_is_named_and_left_out_is_refused():
+    with pytest.raises(UsageError, match="tags=genre is named, but tags_weight=0 leaves it out"):
+        build(tags="genre", tags_weight=0.0)
+
+
+def test_biases_begin_with_what_they_come_to_alone():
+    given = catalogue().train.columns["rating"]
+    alone = rating_biases(catalogue().train, np.nanmean(given))
+    task = build().rating
+    np.testing.assert_allclose(task.query_bias * np.nanstd(given), alone.of_queries, atol=1e-5)
+    np.testing.assert_allclose(task.candidate_bias * np.nanstd(given), alone.of_candidates, atol=1e-5)
+    assert np.abs(alone.of_queries).max() > 0.1
 
 
 def test_settings_arrive():

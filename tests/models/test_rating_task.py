@@ -41,10 +41,14 @@ def test_a_rating_is_the_mean_two_biases_and_a_product_and_its_loss_the_paper_s(
     np.testing.assert_allclose(task.losses(vectors, *rows, tf.constant(RATINGS)), np.nan_to_num(losses), rtol=1e-5)
 
 
-def test_at_first_every_rating_is_nearly_the_mean():
-    task = RatingTask(3, 4, mean=3.5, stddev=1.5)
+def test_at_first_a_rating_is_nearly_the_mean_and_the_biases_that_are_given():
+    biases = {"query_biases": [0.5, -1.0, 0.25], "candidate_biases": [2.0, -1.0, 0.0, -0.5]}
+    task = RatingTask(3, 4, mean=3.5, stddev=1.5, **biases)
+    bare = RatingTask(3, 4, mean=3.5, stddev=1.5)
     vectors = [tf.random.stateless_normal([4, 64], [side, 2]) for side in range(2)]
     found = task(vectors, tf.constant(QUERY_ROWS), tf.constant(CANDIDATE_ROWS))["rating"]
+    np.testing.assert_allclose(found, 3.5 + np.array([-1.0 + 2.0, 0.5 - 0.5, -1.0, 0.25]), atol=0.2)
+    found = bare(vectors, tf.constant(QUERY_ROWS), tf.constant(CANDIDATE_ROWS))["rating"]
     np.testing.assert_allclose(found, 3.5, atol=0.2)
 
 

@@ -66,4 +66,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
     def _text(self, logs) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)
         rate = (self._steps - self.first_step) * self.batch_size / seconds
-        return f"loss {(logs or {}).get('loss', float('nan')):.4f}  {self._note}  {rate:,.0f} examples/s"
+        logs = logs or {}
+        tasks = [f"{name[:-5]} {value:.4f}" for name, value in logs.items() if name.endswith("_loss")]  # where several
+        loss = " ".join([f"loss {logs.get('loss', float('nan')):.4f}", *([f"({', '.join(tasks)})"] if tasks else [])])
+        return f"{loss}  {self._note}  {rate:,.0f} examples/s"

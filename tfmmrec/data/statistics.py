@@ -12,8 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from tfmmrec.data.dataset import Dataset, Entities
-from tfmmrec.data.interactions import BLOCK_ROWS, Interactions
-from tfmmrec.data.storage import release
+from tfmmrec.data.rating_biases import rating_biases, rating_moments
 from tfmmrec.schema import Feature
 
 _WORD = re.compile(r"[^\W_]+")
@@ -46,7 +45,8 @@ class Statistics(BaseModel):
     """Everything a model builder needs of a dataset; saved with a run.
 
     `longest_history` is how many interactions a query has in train at most. `rating_mean` and `rating_stddev` are of
-    train's ratings, None where it has none; where all are the same, 1 stands for their deviation.
+    train's ratings, None where it has none; where all are the same, 1 stands for their deviation. The biases of queries
+    and candidates are those of `rating_biases`, [] where there are none.
     """
 
     candidate_ids: list[str]
@@ -55,6 +55,8 @@ class Statistics(BaseModel):
     longest_history: int = 0
     rating_mean: float | None = None
     rating_stddev: float | None = None
+    query_rating_biases: list[float] = []
+    candidate_rating_biases: list[float] = []
     candidates: dict[str, FeatureStatistics]
     queries: dict[str, FeatureStatistics]
 
@@ -95,7 +97,8 @@ def compute_statistics(dataset: Dataset, max_words: int = 20_000, min_count: int
             for name, feature in features.items()
         }
 
-    mean, stddev = _of_ratings(dataset.train)
+    mean, stddev = rating_moments(dataset.train)
+    biases = None if mean is None else rating_biases(dataset.train, mean)
     return Statistics(
         candidate_ids=dataset.candidates.ids.to_pylist(),
         query_ids=dataset.queries.ids.to_pylist(),
@@ -103,24 +106,11 @@ def compute_statistics(dataset: Dataset, max_words: int = 20_000, min_count: int
         longest_history=int(np.diff(dataset.train.indptr).max(initial=0)),
         rating_mean=mean,
         rating_stddev=stddev,
+        query_rating_biases=[] if biases is None else biases.of_queries.tolist(),
+        candidate_rating_biases=[] if biases is None else biases.of_candidates.tolist(),
         candidates=side(dataset.candidates, dataset.schema.candidates.features),
         queries=side(dataset.queries, dataset.schema.queries.features),
     )
-
-
-def _of_ratings(interactions: Interactions) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of the ratings there are, a block of them at a time."""
-    ratings = interactions.columns.get("rating")
-    count, total, squares = 0, 0.0, 0.0
-    for start in range(0, 0 if ratings is None else interactions.num_rows, BLOCK_ROWS):
-        given = np.asarray(ratings[start : start + BLOCK_ROWS], np.float64)
-        given = given[np.isfinite(given)]
-        count, total, squares = count + given.size, total + float(given.sum()), squares + float(given @ given)
-        release(ratings)
-    if not count:
-        return None, None
-    mean = total / count
-    return mean, max(squares / count - mean**2, 0.0) ** 0.5 or 1.0
 
 
 def _feature_statistics(feature: Feature, column, max_words: int, min_count: int) -> FeatureStatistics:

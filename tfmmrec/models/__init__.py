@@ -3,5 +3,11 @@
 from tfmmrec._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
-    __name__, {"RankingModel": "ranking_model", "Trainable": "trainable", "TwoTower": "two_tower"}
+    __name__,
+    {
+        "Multitask": "multitask",
+        "RankingModel": "ranking_model",
+        "Trainable": "trainable",
+        "TwoTower": "two_tower",
+    },
 )

@@ -179,8 +179,12 @@ def build_multitask(
         **settings: as in `build_two_tower`.
 
     Raises:
-        UsageError: nothing to learn beside the retrieval, or what `build_two_tower` refuses.
+        UsageError: nothing to learn beside the retrieval, a named feature that is not suitable or is left out, a number
+            out of range, or what `build_two_tower` refuses.
     """
+    for name, feature, weight in (("tags", tags, tags_weight), ("category", category, category_weight)):
+        if feature is not None and not weight:
+            raise UsageError(f"{name}={feature} is named, but {name}_weight=0 leaves it out; drop one of them")
     rating, labels = None, {}
     if rating_weight and schema.interactions.rating is not None and statistics.rating_mean is not None:
         rating = RatingTask(
@@ -190,6 +194,8 @@ def build_multitask(
             statistics.rating_stddev,
             rating_dim,
             rating_regularization,
+            statistics.query_rating_biases,
+            statistics.candidate_rating_biases,
             name="rating",
         )
     if tags_weight and (task := tags_task(schema, statistics, tags, max_labels)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfmmrec.types import UsageError
@@ -27,6 +28,9 @@ class RatingTask(tf.keras.layers.Layer):
         stddev: σ, of train's ratings.
         dim: size of z and w.
         regularization: λ.
+        query_biases: `[num_queries]`, where σ b_u begins, such as what biases alone come to (`rating_biases`); 0 when
+            left out. Not part of the config: a restored model reads them from its weights.
+        candidate_biases: `[num_candidates]`, the same of σ b_i.
 
     Raises:
         UsageError: numbers out of range.
@@ -40,6 +44,8 @@ class RatingTask(tf.keras.layers.Layer):
         stddev: float = 1.0,
         dim: int = 32,
         regularization: float = 0.0,
+        query_biases: Sequence[float] = (),
+        candidate_biases: Sequence[float] = (),
         **kwargs,
     ):
         super().__init__(**({"dtype": "float32"} | kwargs))  # half precision has too few digits for errors and biases
@@ -56,8 +62,13 @@ class RatingTask(tf.keras.layers.Layer):
         self.dim = dim
         self.regularization = regularization
         # named as biases: a weight decay passes over them
-        self.query_bias = self.add_weight("query_bias", [max(num_queries, 1)], initializer="zeros")
-        self.candidate_bias = self.add_weight("candidate_bias", [max(num_candidates, 1)], initializer="zeros")
+        self.query_bias, self.candidate_bias = (
+            self.add_weight(name, [max(size, 1)], initializer=tf.constant_initializer(np.divide(first, stddev)))
+            for name, size, first in (
+                ("query_bias", num_queries, query_biases or 0.0),
+                ("candidate_bias", num_candidates, candidate_biases or 0.0),
+            )
+        )
         self.of_query, self.of_candidate = (
             tf.keras.layers.Dense(
                 dim,

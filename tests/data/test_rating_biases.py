@@ -1,8 +1,8 @@
 import numpy as np
-import pytest
 
+from tfmmrec.data import interactions
 from tfmmrec.data.interactions import Interactions
-from tfmmrec.rating_baselines import rating_biases
+from tfmmrec.data.rating_biases import rating_biases
 
 
 def log(seed=0, num_queries=6, num_candidates=5):
@@ -18,10 +18,9 @@ def log(seed=0, num_queries=6, num_candidates=5):
 
 def test_biases_solve_the_ridge_regression():
     train = log()
-    found = rating_biases(train, regularization=2.0, num_sweeps=200)
     is_rated = np.isfinite(train.columns["rating"])
     ratings = train.columns["rating"][is_rated]
-    assert found.mean == pytest.approx(ratings.mean())
+    found = rating_biases(train, ratings.mean(), regularization=2.0, num_sweeps=200)
     design = np.zeros((is_rated.sum(), 6 + 5))  # one column for each bias
     design[np.arange(len(design)), train.query_rows()[is_rated]] = 1.0
     design[np.arange(len(design)), 6 + train.indices[is_rated]] = 1.0
@@ -35,5 +34,14 @@ def test_biases_solve_the_ridge_regression():
 def test_without_any_rating_all_is_zero():
     train = log()
     train.columns["rating"][:] = np.nan
-    found = rating_biases(train)
-    assert found.mean == 0.0 and not found.of_queries.any() and not found.of_candidates.any()
+    found = rating_biases(train, 3.0)
+    assert found.mean == 3.0 and not found.of_queries.any() and not found.of_candidates.any()
+
+
+def test_a_large_log_is_read_in_blocks(monkeypatch):
+    expected = rating_biases(log(), 3.0)
+    monkeypatch.setattr(interactions, "BLOCK_ROWS", 3)
+    assert len(list(log().blocks())) > 2
+    found = rating_biases(log(), 3.0)
+    np.testing.assert_allclose(found.of_queries, expected.of_queries)
+    np.testing.assert_allclose(found.of_candidates, expected.of_candidates)
