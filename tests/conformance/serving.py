@@ -17,7 +17,10 @@ import tensorflow as tf
 from tests.serving.catalogue import fashion, songs, untrained_run
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
+from tfmmrec.search.cascade import DEPTH, CascadeScorer
 from tfmmrec.search.content_sample import ContentSample
+from tfmmrec.search.pair_scorer import PairScorer
+from tfmmrec.search.scorer import vectors_scorer
 from tfmmrec.serving.index import content_sample
 from tfmmrec.zoo import ZOO
 
@@ -52,10 +55,16 @@ CASES: dict[str, ServedCase] = {
     "no query features": ServedCase("plain", "two_tower", (("normalize", True),)),
 }
 
+RANKING_CASES: dict[str, ServedCase] = {
+    name: ServedCase("many songs", name) for name, entry in ZOO.items() if entry.kind == "ranking"
+}
+"""Each is exported alone, and behind a retrieval model."""
+
 DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "fashion": lambda folder: fashion(folder / "fashion"),
     "songs": lambda folder: songs(),
     "plain": lambda folder: songs(query_features=False),
+    "many songs": lambda folder: songs(num_candidates=DEPTH + 40),
 }
 
 
@@ -145,6 +154,22 @@ class PythonModel:
     def cosines(self, differences: np.ndarray) -> np.ndarray:
         """With all candidates less their mean, `[batch, num_candidates]`."""
         return _unit(differences) @ _unit(self.vectors - self.vectors.mean(axis=0)).T
+
+
+def cascade_scores(
+    retriever: PythonModel, ranker: PythonModel, inputs: dict, defaults: dict, out: list[list[int]]
+) -> np.ndarray:
+    """Scores of all candidates as evaluation has them, `[batch, num_candidates]`; `out` has each row's left out."""
+    first = vectors_scorer(retriever.query(inputs, defaults), retriever.vectors)
+    pairs = PairScorer(ranker.model, ranker.query(inputs, defaults), ranker.vectors).pairs
+    seen = [(place, row) for place, rows in enumerate(out) for row in sorted(set(rows))]
+    return CascadeScorer(first, pairs)(np.arange(len(out)), np.array(seen, np.int32).reshape(-1, 2)).numpy()
+
+
+def pair_scores(ranker: PythonModel, inputs: dict, defaults: dict) -> np.ndarray:
+    """The score of each row's query and candidate by a ranking model, `[batch]`."""
+    query, candidate = ranker.query(inputs, defaults), ranker.candidate(inputs, defaults)
+    return ranker.model.score_pairs(tf.constant(query), tf.constant(candidate)).numpy()
 
 
 def mean_vectors(model, sample: ContentSample, embedded: dict) -> np.ndarray:

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tests.conformance.reindexing import reindex
 from tests.conformance.serving import PythonModel, ask_stock_runtime, check_ranking
 from tests.serving.catalogue import songs, untrained_run
-from tfmmrec.data.dataset import Dataset
 from tfmmrec.serving.export import export_run
-from tfmmrec.serving.index import filter_codes
-from tfmmrec.serving.inputs import candidate_inputs
-from tfmmrec.serving.warmup import request_values
-
-# The procedure that ExactIndex documents, with vectors that the export itself makes of raw content.
-REINDEX = """
-import os, pickle, sys
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import tensorflow as tf
-
-model = tf.saved_model.load(sys.argv[1])
-with open(sys.argv[2], "rb") as file:
-    raw, popularity, codes, values = pickle.load(file)
-made = model.embed_candidate(**{name: tf.constant(value) for name, value in raw.items()})
-arrays = [raw["candidate_id"], made["vectors"], popularity, codes, values]
-model.index.replace(*map(tf.constant, arrays), *([made["history_vectors"]] if "history_vectors" in made else []))
-signatures = {name: getattr(model, name) for name in model.signatures}
-tf.saved_model.save(model, sys.argv[3], signatures=signatures)
-assert not {"tfmmrec", "tf_keras", "tensorflow_recommenders"} & set(sys.modules)
-"""
 
 NOTHING = {
     "query_about": np.array([""]),
@@ -52,25 +26,8 @@ def reindexed(request, tmp_path_factory):
     few, many = songs(num_candidates=30), songs(num_candidates=50)
     run = untrained_run(few, folder / "run", history_tower=request.param)
     old, new = export_run(run, folder / "old", few), folder / "new"
-    signature = json.loads((old / "assets.extra" / "signatures.json").read_text())["embed_candidate"]
-    raw = _raw(many, run, signature["inputs"])
-    codes, values = filter_codes(many.candidates, many.schema.candidates.features)
-    arrays = raw, many.train.counts().astype(np.float32), codes, np.array(values)
-    (folder / "arrays.pickle").write_bytes(pickle.dumps(arrays))
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
-    }
-    command = [sys.executable, "-c", REINDEX, str(old), str(folder / "arrays.pickle"), str(new)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    reindex(old, new, run, many)
     return old, new, PythonModel(run, many, few), many
-
-
-def _raw(dataset: Dataset, run, inputs) -> dict[str, np.ndarray]:
-    made = candidate_inputs(dataset.schema.candidates.features, run.statistics.candidates, run.model.candidate_tower)
-    assert set(made) == set(inputs)
-    rows = np.arange(len(dataset.candidates))
-    return request_values(made, dataset, {"query": rows, "candidate": rows})
 
 
 def _defaults(path):
