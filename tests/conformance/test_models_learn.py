@@ -16,6 +16,7 @@ from tfmmrec.zoo import ZOO
 
 SIZES = {"dim": 32, "feature_dim": 16, "text_dim": 32, "image_size": 32}
 OPTIONS = {"epochs": 60, "batch_size": 64, "learning_rate": 5e-3, "patience": 99, "image_steps": 60, "seed": 1}
+EPOCHS = {"text_pair": 12}  # of those that read much in a step
 OTHERS = [pytest.param(named(name), marks=pytest.mark.slow) for name in ZOO if name != "two_tower"]
 
 
@@ -28,7 +29,8 @@ def dataset(tmp_path_factory):
 @pytest.mark.parametrize("case", [named("two_tower"), *OTHERS], ids=by_name)
 def test_better_than_most_popular(case, dataset, tmp_path):
     own = {name: size for name, size in SIZES.items() if name in ZOO[case.model].hyperparameters}
-    options = TrainingOptions(**OPTIONS, validate_every=4, refit=False)
+    epochs = EPOCHS.get(case.model, OPTIONS["epochs"])
+    options = TrainingOptions(**OPTIONS | {"epochs": epochs}, validate_every=4, refit=False)
     run = train(dataset, tmp_path / "run", case.model, own, options, progress=False)
     embedder = run.embedder(dataset)
     candidates = embedder.candidates()
