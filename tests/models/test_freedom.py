@@ -140,3 +140,11 @@ def test_candidates_without_content_are_refused():
     bare = schema.model_copy(update={"candidates": schema.candidates.model_copy(update={"features": {}})})
     with pytest.raises(UsageError, match="freedom needs candidates with a text, image or vector"):
         build_freedom(bare, statistics(), **SMALL)
+
+
+def test_replicas_draw_the_same_edges(replicas):
+    case = ModelCase("freedom", "freedom", SMALL | {"edge_dropout": 0.6, "num_negatives": 16})
+    one, two = (ready(case, lambda: tf.keras.optimizers.SGD(0.2), strategy) for strategy in (None, replicas(2)))
+    np.testing.assert_allclose(two.fit(3), one.fit(3), rtol=1e-5)
+    for found, expected in zip(two.model.trainable_variables, one.model.trainable_variables, strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
