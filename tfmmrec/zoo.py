@@ -169,7 +169,7 @@ ZOO: dict[str, ZooEntry] = {
         "retrieval",
         "Zhou et al. 2023",
         "interactions; texts, pictures or vectors of candidates",
-        "large catalogues: no negatives, and no graph of candidates; slower to learn",
+        "large catalogues: it learns without negatives and without a graph of candidates",
         _GRAPH,
     ),
     "multitask": ZooEntry(
