@@ -8,6 +8,7 @@ import pytest
 
 from tests.serving.catalogue import fashion, untrained_run
 from tfmmrec.cli.main import main
+from tfmmrec.data.dataset import load_dataset
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,22 @@ def test_a_run_is_exported_into_its_folder(run, capsys):
     sizes = json.loads((run / "export" / "assets.extra" / "size.json").read_text())
     assert answer["total_bytes"] == sizes["total_bytes"] and sizes["query_histories"]["candidates"]["bytes"] > 0
     assert {"serving_default", "recommend", "search", "similar", "score"} <= set(answer["signatures"])
+
+
+def test_two_stages_become_one_model_that_is_asked(run, tmp_path, capsys):
+    dataset = load_dataset(run.parent / "data")
+    ranker = untrained_run(dataset, tmp_path / "ranker", "ranker").path
+    assert main(["export", str(ranker), "--retriever", str(run), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["kind"], answer["model"], answer["retriever"]["model"]) == ("ranking", "ranker", "two_tower")
+    assert {"serving_default", "recommend", "search", "similar", "score"} <= set(answer["signatures"])
+    own = dataset.queries.ids[4].as_py()
+    assert main(["query", str(ranker / "export"), "--query-id", own, "--k", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["source"] == "query" and len(found["candidates"]) == 4
+    assert main(["export", str(run), "--retriever", str(run), "--to", str(tmp_path / "out")]) == 2
+    assert "is a retrieval model and finds candidates by itself" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_people_are_told_what_must_be_sent(run, tmp_path, capsys):
