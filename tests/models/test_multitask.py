@@ -148,7 +148,7 @@ def tasks(model):
 
 
 def test_what_a_dataset_lacks_is_left_out_and_so_is_what_weighs_nothing():
-    assert tasks(build()) == (["retrieval", "rating", "tags"], {"retrieval": 1.0, "rating": 1.0, "tags": 0.1})
+    assert tasks(build()) == (["retrieval", "rating", "tags"], {"retrieval": 1.0, "rating": 1.0, "tags": 1.0})
     assert tasks(build(["genre", "tags"]))[0] == ["retrieval", "rating"]
     assert tasks(build(ratings=False, category="artist"))[0] == ["retrieval", "tags", "category"]
     assert tasks(build(rating_weight=0.0))[0] == ["retrieval", "tags"]

@@ -29,6 +29,8 @@ class Multitask(TwoTower):
     candidate tower's vector of some content alone, see `LabelTask`, over the candidates of the step that train has,
     each once. Each task's loss is a metric of its own: retrieval_loss, rating_loss and so on.
 
+    What is exported is the retrieval; ratings and labels are predicted by `predict_ratings` and `predict_labels`.
+
     Args:
         query_tower: see `TwoTower`.
         candidate_tower: see `TwoTower`.
@@ -148,8 +150,8 @@ def build_multitask(
     statistics: Statistics,
     *,
     rating_weight: float = 1.0,
-    tags_weight: float = 0.1,
-    category_weight: float = 0.1,
+    tags_weight: float = 1.0,
+    category_weight: float = 1.0,
     task_weighting: str = "fixed",
     tags: str | None = None,
     category: str | None = None,
