@@ -5,6 +5,7 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "CandidateParts": "candidate_parts",
         "CascadeScorer": "cascade",
         "ContentSample": "content_sample",
         "ExactIndex": "exact",
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "best_candidates": "filters",
         "capped_top_k": "capped_top_k",
         "masked_top_k": "masked_top_k",
+        "second_stage": "second_stage",
         "two_stage_top_k": "top_k",
         "vectors_scorer": "scorer",
     },

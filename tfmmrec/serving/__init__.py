@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "ExportedModel": "exported_model",
         "ListLengths": "inputs",
         "ServedModel": "signatures",
+        "ServedRanker": "served_ranker",
         "answer": "answers",
         "export_run": "export",
         "load_exported": "exported_model",
