@@ -63,6 +63,7 @@ def main() -> None:
             seeds,
             slice_name="all" if part == "warm" else "cold",
             baselines={"genre profile": genre_profile},
+            keep=arguments.keep,
         )
         found[TITLES[part]] = rows
     quality.report(found, seeds, arguments)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from measuring import machine, parser, publish, spread
 
@@ -24,6 +25,12 @@ from tfmmrec.training import train
 
 K = 20
 METRICS = (f"recall@{K}", f"ndcg@{K}")
+_MORE: dict[str, Callable[[float], str]] = {  # column -> how its median is shown
+    "cold": lambda value: _short(value),
+    "examples/s": lambda value: f"{value:,.0f}",
+    "parameters": lambda value: f"{value / 1e6:.1f} M",
+    "minutes": lambda value: f"{value:.1f}",
+}
 
 
 def arguments(description: str, models: str) -> argparse.ArgumentParser:
@@ -34,6 +41,7 @@ def arguments(description: str, models: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--models", default=models, help="names of the zoo, separated by commas; `name:key=value` sets"
     )
+    options.add_argument("--keep", type=Path, metavar="FOLDER", help="keep each row here, and go on from those kept")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here as Markdown")
     options.add_argument("--csv", type=Path, metavar="FILE", help="write the rows here as CSV")
     options.add_argument("--plot", type=Path, metavar="FILE", help="draw the rows here as a picture (.png or .svg)")
@@ -54,11 +62,14 @@ def measure(
     seeds: range,
     slice_name: str = "all",
     baselines: Mapping[str, Callable[[Dataset], Scorer]] | None = None,
+    keep: Path | None = None,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Row -> metric -> its spread over the seeds.
 
-    Every model is trained with the defaults of `tfmmrec train`; "minutes" are of its training, "parameters" are the
-    numbers it learns.
+    Every model is trained with the defaults of `tfmmrec train`, and with what is set behind its name. "minutes" are of
+    its training, "examples/s" are interactions over the median of its epochs' times, "parameters" are the numbers it
+    learns. Where the slice is "all", "cold" is the same Recall over the candidates that train does not have, where test
+    has any: among all candidates, too.
 
     Args:
         dataset: seed -> the dataset.
@@ -66,6 +77,7 @@ def measure(
         seeds: of weights, batches and what is held out.
         slice_name: of the evaluation.
         baselines: name -> dataset -> scorer, beside random and those that every evaluation has.
+        keep: a folder with what was measured so far, to which every trained row is added.
     """
     values: dict[str, list[dict[str, float]]] = {}
     for seed in seeds:
@@ -73,7 +85,7 @@ def measure(
         for name, metrics in _baselines(data, slice_name, seed, baselines or {}).items():
             values.setdefault(name, []).append(metrics)
         for model in models.split(","):
-            values.setdefault(model, []).append(_trained(data, slice_name, model, seed))
+            values.setdefault(model, []).append(_kept(keep, data, slice_name, model, seed))
             print(f"{slice_name}, seed {seed}: {model} {json.dumps(values[model][-1])}", file=sys.stderr, flush=True)
     return {
         name: {metric: spread([entry[metric] for entry in entries]) for metric in entries[0]}
@@ -81,37 +93,62 @@ def measure(
     }
 
 
+def _kept(keep: Path | None, dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[str, float]:
+    if keep is None:
+        return _trained(dataset, slice_name, model, seed)
+    name = "".join(sign if sign.isalnum() or sign in "_=.," else "-" for sign in model)
+    file = keep / f"{dataset.fingerprint[:12]}-{slice_name}-{name}-{seed}.json"
+    if not file.exists():
+        keep.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(_trained(dataset, slice_name, model, seed))
+        unfinished = file.with_suffix(".unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.rename(file)
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def _baselines(dataset: Dataset, slice_name: str, seed: int, more: Mapping) -> dict[str, dict[str, float]]:
     found, notes = evaluate_baselines(dataset, ks=(K,), seed=seed)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    rows = {name: _chosen(metrics[slice_name]) for name, metrics in found.items() if slice_name in metrics}
+    rows = {name: _chosen(metrics, slice_name) for name, metrics in found.items() if slice_name in metrics}
     scorers = {"random": random_scorer(dataset, seed)} | {name: make(dataset) for name, make in more.items()}
     for name, scorer in scorers.items():
-        rows[name] = _chosen(evaluate(scorer, dataset, ks=(K,), num_recommendations=0).metrics[slice_name])
+        rows[name] = _chosen(evaluate(scorer, dataset, ks=(K,), num_recommendations=0).metrics, slice_name)
     return rows
 
 
 def _trained(dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[str, float]:
+    import tensorflow as tf
+
     from tfmmrec.training_options import TrainingOptions
     from tfmmrec.zoo import ZOO
 
+    tf.get_logger().setLevel("ERROR")  # every model is traced anew, which it would warn of
     name, *given = model.split(":")
     settings = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in given)}
     with tempfile.TemporaryDirectory() as temporary:
         start = time.perf_counter()
         own = {key: settings.pop(key) for key in list(settings) if key in TrainingOptions.model_fields}
-        options = TrainingOptions(**(ZOO[name].training | own | {"seed": seed}))
+        options = TrainingOptions(**(ZOO[name].training_of(settings) | own | {"seed": seed}))
         run = train(dataset, Path(temporary) / "run", name, settings, options)
         minutes = (time.perf_counter() - start) / 60
         metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
         parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
-        more = {"minutes": round(minutes, 1), "epochs": run.config.num_epochs, "parameters": parameters}
-        return _chosen(metrics[slice_name]) | more
+        seconds = pd.read_csv(run.path / "history.csv")["seconds"].median()
+        return _chosen(metrics, slice_name) | {
+            "examples/s": round(len(dataset.train) / seconds),
+            "minutes": round(minutes, 1),
+            "epochs": run.config.num_epochs,
+            "parameters": parameters,
+        }
 
 
-def _chosen(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(metrics[name], 4) for name in METRICS}
+def _chosen(metrics: Mapping[str, Mapping[str, float]], slice_name: str) -> dict[str, float]:
+    found = {name: round(metrics[slice_name][name], 4) for name in METRICS}
+    if slice_name == "all" and "cold" in metrics:
+        found["cold"] = round(metrics["cold"][METRICS[0]], 4)
+    return found
 
 
 def report(
@@ -140,11 +177,11 @@ def report(
 
 
 def _table(title: str, rows: Mapping, published: Mapping[str, tuple]) -> str:
-    head = f"| | Recall@{K} | NDCG@{K} | parameters | minutes |"
-    lines = [f"{title}:\n", head, "|---|---|---|---|---|"]
+    head = f"| | Recall@{K} | NDCG@{K} | {' | '.join(_MORE)} |"
+    lines = [f"{title}:\n", head, "|---" * (3 + len(_MORE)) + "|"]
     entries = [(metrics[METRICS[1]]["median"], _row(name, metrics)) for name, metrics in rows.items()]
     entries += [
-        (ndcg, f"| *{name}, published* | {_short(recall)} | {_short(ndcg)} | | |")
+        (ndcg, f"| *{name}, published* | {_short(recall)} | {_short(ndcg)} |" + " |" * len(_MORE))
         for name, (recall, ndcg) in published.items()
     ]
     return "\n".join([*lines, *(line for _, line in sorted(entries))]) + "\n"
@@ -152,9 +189,8 @@ def _table(title: str, rows: Mapping, published: Mapping[str, tuple]) -> str:
 
 def _row(name: str, metrics: Mapping) -> str:
     cells = [_cell(metrics[metric]) for metric in METRICS]
-    parameters = f"{metrics['parameters']['median'] / 1e6:.1f} M" if "parameters" in metrics else ""
-    minutes = f"{metrics['minutes']['median']:.1f}" if "minutes" in metrics else ""
-    return f"| {name.replace('_', ' ')} | {cells[0]} | {cells[1]} | {parameters} | {minutes} |"
+    cells += [show(metrics[column]["median"]) if column in metrics else "" for column, show in _MORE.items()]
+    return f"| {name.replace('_', ' ')} | {' | '.join(cells)} |"
 
 
 def _cell(values: Mapping[str, float]) -> str:

@@ -27,6 +27,26 @@ candidates:
 queries:
   history: {length: 50}
 """)
+MODELS = [
+    "two_tower",
+    "id_only",
+    "content_only",
+    "history_only",
+    "mult_dae",
+    "mult_dae:content=true",
+    *(
+        f"{model}{own}"
+        for model, loss in {
+            "vbpr": "multinomial",
+            "lightgcn": "full_softmax",
+            "mmgcn": "full_softmax",
+            "lattice": "full_softmax",
+            "bm3": "full_softmax",
+            "freedom": "full_softmax",
+        }.items()
+        for own in ("", f":loss={loss}")  # the paper's own, and one of this library's
+    ),
+]
 PUBLISHED = {
     "LightGCN": (0.0653, 0.0282),
     "VBPR": (0.0380, 0.0134),
@@ -42,10 +62,12 @@ PUBLISHED = {
 
 def main() -> None:
     """Runs the benchmark and prints what it found."""
-    options = quality.arguments(__doc__.splitlines()[0], models="two_tower,id_only,vbpr")
+    options = quality.arguments(__doc__.splitlines()[0], models=",".join(MODELS))
     arguments = options.parse_args()
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    rows = quality.measure(lambda seed: quality.dataset_of(arguments.folder, CONFIG), arguments.models, seeds)
+    rows = quality.measure(
+        lambda seed: quality.dataset_of(arguments.folder, CONFIG), arguments.models, seeds, keep=arguments.keep
+    )
     quality.report({"TikTok, all candidates": rows}, seeds, arguments, PUBLISHED)
 
 

@@ -73,3 +73,17 @@ def test_what_does_not_fit_is_refused(model, given, message):
 def test_options_of_the_training_are_offered_too():
     with pytest.raises(UsageError, match=r"'epoch'; did you mean epochs\? It has .*; its training has epochs, seed"):
         check_hyperparameters("two_tower", {"epoch": 3}, options=["epochs", "seed"])
+
+
+def test_training_options_suit_the_loss():
+    entry = ZOO["two_tower"]
+    assert entry.training_of({"dim": 8}) == entry.training_of({"loss": "multinomial"}) == entry.training
+    of_interactions = entry.training_of({"loss": "bpr"})  # many more steps an epoch: smaller ones
+    assert of_interactions["learning_rate"] < entry.training["learning_rate"]
+    assert of_interactions == ZOO["vbpr"].training_of({}) != ZOO["vbpr"].training_of({"loss": "auto"})
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_options_by_loss_exist(name):
+    for options in ZOO[name].losses.values():
+        TrainingOptions(**options)

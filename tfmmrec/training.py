@@ -101,7 +101,7 @@ def _new_config(dataset, model, hyperparameters, options, dataset_config) -> Run
         version=tfmmrec.__version__,
         model=model,
         hyperparameters=hyperparameters or {},
-        options=(options or TrainingOptions(**ZOO[model].training)).model_dump(),
+        options=(options or TrainingOptions(**ZOO[model].training_of(hyperparameters or {}))).model_dump(),
         data_schema=dataset.schema,
         dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
         dataset_config=dataset_config,

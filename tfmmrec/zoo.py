@@ -37,7 +37,8 @@ class ZooEntry:
         paper: the source.
         needs: what a dataset must have.
         when: a line on when to use it.
-        training: training options that suit it.
+        training: training options that suit it, with its own loss or any that `losses` does not name.
+        losses: loss -> training options that suit it better under that one.
     """
 
     build: Callable[..., Any]
@@ -46,6 +47,11 @@ class ZooEntry:
     needs: str
     when: str
     training: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def training_of(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The training options that suit the model with these hyperparameters."""
+        return self.losses.get(hyperparameters.get("loss", ""), self.training)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -74,6 +80,9 @@ _PAIRWISE: dict[str, Any] = {  # of losses whose rows are interactions, many mor
     "patience": 5,
 }
 
+_OF_INTERACTIONS = dict.fromkeys(("sampled_softmax", "full_softmax", "bpr", "hinge"), _PAIRWISE)
+_OF_QUERIES = dict.fromkeys(("auto", "multinomial"), _TRAINING)
+
 _RANKING: dict[str, Any] = _PAIRWISE | {"validate_every": 2}
 
 _GRAPH: dict[str, Any] = {  # a step goes over the whole graph: few of them, with large batches
@@ -91,6 +100,7 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; uses whatever features and history there are",
         "the first choice: known and new candidates, known and new queries",
         _TRAINING,
+        _OF_INTERACTIONS,
     ),
     "id_only": ZooEntry(
         partial(build_two_tower, content=False, query_features=False, history=False, query_id=True),
@@ -99,6 +109,7 @@ ZOO: dict[str, ZooEntry] = {
         "interactions",
         "to see what content adds; knows nothing of new candidates or queries",
         _TRAINING,
+        _OF_INTERACTIONS,
     ),
     "content_only": ZooEntry(
         partial(build_two_tower, candidate_id=False, query_id=False),
@@ -107,6 +118,7 @@ ZOO: dict[str, ZooEntry] = {
         "features of candidates; history or features of queries",
         "catalogues that are new every day",
         _TRAINING,
+        _OF_INTERACTIONS,
     ),
     "history_only": ZooEntry(
         partial(build_two_tower, content=False, query_id=False, query_features=False),
@@ -115,6 +127,7 @@ ZOO: dict[str, ZooEntry] = {
         "interactions",
         "queries come and go, candidates stay; no content",
         _TRAINING,
+        _OF_INTERACTIONS,
     ),
     "vbpr": ZooEntry(
         build_vbpr,
@@ -123,6 +136,7 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; features of candidates",
         "the usual multimodal baseline; new candidates by their content, but no new queries",
         _PAIRWISE,
+        _OF_QUERIES,
     ),
     "mult_dae": ZooEntry(
         build_mult_dae,

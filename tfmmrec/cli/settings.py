@@ -70,4 +70,4 @@ def divide_settings(
     if twice := sorted(set(settings) & set(given)):
         raise UsageError(f"{twice[0]} is given by --set and by its own flag; leave one out")
     chosen = {key: value for key, value in settings.items() if key in known_options}
-    return own, TrainingOptions(**(ZOO[model].training | chosen | given))
+    return own, TrainingOptions(**(ZOO[model].training_of(own) | chosen | given))
