@@ -133,16 +133,20 @@ def test_arguments_that_are_none_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("key", [None, "default"])
-def test_weights_behind_it_are_made_under_several_replicas_in_which_it_then_runs(key, tmp_path, replicas):
-    handle, strategy = write_text_model(tmp_path / "m", key=key), replicas(2)
-    texts = tf.constant(["red", "blue"])
+@pytest.mark.parametrize("num_replicas", [None, 2])
+def test_it_runs_inside_of_replicas_and_outside_of_them(key, num_replicas, tmp_path, replicas):
+    """A training's callbacks, such as its validation, run under the strategy but in none of its replicas."""
+    handle = write_text_model(tmp_path / "m", key=key)
+    strategy = replicas(num_replicas) if num_replicas else tf.distribute.OneDeviceStrategy("/cpu:0")
+    texts, expected = tf.constant(["red", "blue"]), text_table(4)[text_rows(["red", "blue"])]
     with strategy.scope():
         encoder = SavedModelEncoder(handle, "text", mode="finetuned")
-        shaped = encoder(encoder.preprocess(texts))["vector"]
-        np.testing.assert_array_equal(shaped, np.zeros((2, 4)))  # outside of the replicas there is its shape only
-    run = tf.function(lambda: strategy.run(lambda: encoder(encoder.preprocess(texts))["vector"]))
-    for found in strategy.experimental_local_results(run()):
-        np.testing.assert_array_equal(found, text_table(4)[text_rows(["red", "blue"])])
-    np.testing.assert_array_equal(
-        encoder(encoder.preprocess(texts))["vector"], text_table(4)[text_rows(["red", "blue"])]
-    )
+
+        def encoded():
+            return encoder(encoder.preprocess(texts))["vector"]
+
+        np.testing.assert_array_equal(encoded(), expected)
+        np.testing.assert_array_equal(tf.function(encoded)(), expected)
+    for found in strategy.experimental_local_results(tf.function(lambda: strategy.run(encoded))()):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(encoded(), expected)

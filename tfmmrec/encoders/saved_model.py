@@ -88,13 +88,18 @@ class SavedModelEncoder(Encoder):
         return {"vector": vector * tf.cast(present, vector.dtype)[:, None], "present": present}
 
     def _run(self, raw: tf.Tensor, training: bool):
-        if tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context():
-            # weights are being made: what was loaded under a strategy runs inside of its replicas only
-            run = tf.function(lambda raw: self.module(raw, training=training))
-            shapes = run.get_concrete_function(tf.TensorSpec([None, *raw.shape[1:]], raw.dtype)).structured_outputs
-            size = tf.shape(raw)[0]
-            return tf.nest.map_structure(lambda found: tf.zeros([size, *found.shape[1:]], found.dtype), shapes)
-        return self.module(raw, training=training)
+        if not (tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context()):
+            return self.module(raw, training=training)
+        strategy = tf.distribute.get_strategy()
+
+        @tf.function
+        def of_one_replica(raw: tf.Tensor):
+            # what was loaded under a strategy runs inside of its replicas only: where weights are made, or a callback
+            # of a training embeds rows, all of them run it over the same, and one's result is taken
+            found = strategy.run(self.module, (raw,), {"training": training})
+            return tf.nest.map_structure(lambda part: strategy.experimental_local_results(part)[0], found)
+
+        return of_one_replica(raw)
 
     def get_config(self):
         return super().get_config() | {
