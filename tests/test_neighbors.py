@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import tfmmrec.neighbors
-from tfmmrec.neighbors import nearest, neighbor_dots, neighbor_sums, normalized
+from tfmmrec.neighbors import nearest, nearest_cosines, neighbor_dots, neighbor_sums, normalized
 
 # of 4: row 1 has only itself, row 3 has none, row 2 has row 0 twice; unsorted
 NEIGHBORS = np.array([[2, 0, 1], [1, -1, -1], [0, 2, 0], [-1, -1, -1]])
@@ -30,6 +30,10 @@ def test_nearest_by_the_cosine_among_what_is_there(monkeypatch, at_a_time):
     found = nearest(tf.constant(vectors), 4)
     np.testing.assert_array_equal(found, [[0, 3, 1, 4], [1, 3, 0, 4], [-1, -1, -1, -1], [3, 0, 1, 4], [4, 1, 3, 0]])
     assert nearest(tf.constant(vectors), 9).shape == (5, 5)
+    _, cosines = nearest_cosines(tf.constant(vectors), 4)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    expected = np.take_along_axis(unit @ unit.T, np.maximum(found, 0), axis=1)
+    np.testing.assert_allclose(cosines, np.where(found.numpy() >= 0, expected, 0), atol=1e-6)
 
 
 def test_normalized_is_symmetric_by_the_sums_of_rows():

@@ -8,7 +8,12 @@ _SIMILARITIES = 2**24  # held at a time while the nearest are looked for: 64 MiB
 
 
 def nearest(vectors: tf.Tensor, num_neighbors: int) -> tf.Tensor:
-    """Each row's nearest by the cosine, itself among them.
+    """Each row's nearest by the cosine, int64 `[n, min(num_neighbors, n)]`; see `nearest_cosines`."""
+    return nearest_cosines(vectors, num_neighbors)[0]
+
+
+def nearest_cosines(vectors: tf.Tensor, num_neighbors: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Each row's nearest by the cosine, itself among them, and those cosines.
 
     It takes n² dim products, but holds no more than 16 million cosines at a time.
 
@@ -17,19 +22,20 @@ def nearest(vectors: tf.Tensor, num_neighbors: int) -> tf.Tensor:
         num_neighbors: how many.
 
     Returns:
-        int64 `[n, min(num_neighbors, n)]`, nearest first, -1 where there is none.
+        int64 and float32 `[n, min(num_neighbors, n)]`, nearest first; -1 and 0 where there is none.
     """
     vectors = tf.math.l2_normalize(tf.convert_to_tensor(vectors), axis=1)
     present = tf.reduce_any(vectors != 0.0, axis=1)  # [n]
     size = vectors.shape[0]
     rows = max(1, _SIMILARITIES // max(size, 1))
-    parts = []
+    neighbors, cosines = [], []
     for start in range(0, size, rows):
-        cosines = tf.matmul(vectors[start : start + rows], vectors, transpose_b=True)  # [rows, n]
-        found, places = tf.math.top_k(tf.where(present, cosines, -2.0), min(num_neighbors, size))
+        products = tf.matmul(vectors[start : start + rows], vectors, transpose_b=True)  # [rows, n]
+        found, places = tf.math.top_k(tf.where(present, products, -2.0), min(num_neighbors, size))
         has_one = present[start : start + rows, None] & (found > -2.0)
-        parts.append(tf.where(has_one, tf.cast(places, tf.int64), -1))
-    return tf.concat(parts, axis=0)
+        neighbors.append(tf.where(has_one, tf.cast(places, tf.int64), -1))
+        cosines.append(tf.where(has_one, found, 0.0))
+    return tf.concat(neighbors, axis=0), tf.concat(cosines, axis=0)
 
 
 def normalized(neighbors: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

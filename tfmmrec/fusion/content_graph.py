@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmmrec.neighbors import nearest, neighbor_dots, neighbor_sums, normalized
+from tfmmrec.neighbors import nearest_cosines, neighbor_sums, normalized
 from tfmmrec.types import UsageError
 
 _SAME = 0.999  # the cosine of a candidate's content and what is kept of it, from which on they are the same
@@ -44,8 +44,8 @@ class ContentGraph(tf.keras.layers.Layer):
     def set_reference(self, vectors: tf.Tensor) -> None:
         """Keeps the reference set, unit vectors `[num_reference, dim]`, zero where absent, and propagates over it."""
         vectors = tf.convert_to_tensor(vectors, tf.float32)
-        neighbors = nearest(vectors, self.num_neighbors + 1)  # itself, or its very like, among them
-        weights = tf.maximum(neighbor_dots(neighbors, vectors, vectors), 0.0)
+        neighbors, cosines = nearest_cosines(vectors, self.num_neighbors + 1)  # itself, or its very like, among them
+        weights = tf.maximum(cosines, 0.0)
         self.reference.assign(vectors)
         self.propagated.assign(neighbor_sums(neighbors, normalized(neighbors, weights), vectors))
         self.degrees.assign(tf.maximum(tf.reduce_sum(weights, axis=1), 1.0))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmmrec.memory import check_memory
 from tfmmrec.models.light_propagation import LightPropagation
-from tfmmrec.neighbors import nearest, neighbor_dots, neighbor_sums, normalized
+from tfmmrec.neighbors import nearest, nearest_cosines, neighbor_dots, neighbor_sums, normalized
 from tfmmrec.sparse_graph import BipartiteGraph
 from tfmmrec.types import UsageError
 
@@ -91,8 +91,8 @@ class LatentPropagation(LightPropagation):
         need = edges * (80 + 8 * max(self.dim, self.projection_dim))
         check_memory("the latent graph of candidates", need, None, "take fewer num_graph_neighbors, or freedom")
         for name, vectors in content.items():
-            found = nearest(vectors, self.num_neighbors)
-            self.frozen[name] = found, _graph(found, _unit(tf.convert_to_tensor(vectors)))
+            found, cosines = nearest_cosines(vectors, self.num_neighbors)
+            self.frozen[name] = found, normalized(found, tf.nn.relu(cosines))
         self.refresh(content)
 
     def refresh(self, content: Mapping[str, tf.Tensor]) -> None:
