@@ -98,8 +98,10 @@ class Bm3Model(GraphModel):
         return self.finish(super().embed_queries(inputs, table, training))
 
     def finish(self, vectors: tf.Tensor) -> tf.Tensor:
-        """h -> P h, `[n, dim]`, of unit length with `normalize`."""
-        return super().finish(self.predictor(tf.cast(vectors, tf.float32)))
+        """h -> P h, `[n, dim]`, of unit length with `normalize`; zero, of whom nothing is known, stays zero."""
+        vectors = tf.cast(vectors, tf.float32)
+        is_known = tf.reduce_any(vectors != 0.0, axis=1, keepdims=True)  # else it would be the predictor's bias
+        return super().finish(tf.where(is_known, self.predictor(vectors), 0.0))
 
     def row_losses(
         self,
