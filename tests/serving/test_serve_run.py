@@ -54,3 +54,16 @@ def test_each_model_has_the_histories_it_was_measured_with(timed, song_dataset, 
     np.testing.assert_allclose(whole, same, rtol=1e-5)
     for name, arrays in cascade.arrays().items():
         assert arrays, name
+
+
+@pytest.mark.parametrize("longer", [5, 9])
+def test_requests_may_send_more_than_is_read_of_known_queries(longer, song_dataset, tmp_path):
+    """Without times the choice of a history depends on its length: it stays what evaluation reads."""
+    columns = {name: column for name, column in song_dataset.train.columns.items() if name != "timestamp"}
+    dataset = dataclasses.replace(song_dataset, train=dataclasses.replace(song_dataset.train, columns=columns))
+    run = untrained_run(dataset, tmp_path / "run", "two_tower")
+    run.model.query_tower.encoders["history"].length = 2
+    served = serve_run(run, dataset, lengths=ListLengths(history=longer))
+    queries = [f"q{row}" for row in range(len(dataset.queries))]
+    stored = served.query_histories(tf.constant(queries), served.index.lookup)[:, :2]
+    np.testing.assert_array_equal(stored, full_histories(dataset.train, np.arange(len(queries)), 2))

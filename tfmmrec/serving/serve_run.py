@@ -42,7 +42,7 @@ def serve_run(
         embedder.history_vectors(),
         None if retriever is None else run.embedder(dataset, progress).candidates(),
     )
-    histories = known_histories(dataset, lengths.history, seed)
+    histories = known_histories(dataset, _read_length(first, lengths), seed)
     sample = content_sample(first.model, embedder.candidate_tables, len(dataset.candidates))
     return ServedModel(first.model, index, histories, sample, schema, first.statistics, lengths, **behind)
 
@@ -52,7 +52,7 @@ def _ranker_alone(run: Run, dataset: Dataset, progress: Progress | None, lengths
     histories = QueryHistories([], np.zeros(1, np.int64), np.zeros(0, np.int64), [])
     if run.history_length:  # else nothing reads them
         ids, parts = dataset.candidates.ids.to_pylist(), run.embedder(dataset, progress).candidates()
-        histories = known_histories(dataset, lengths.history, run.config.options.get("seed", 0))
+        histories = known_histories(dataset, _read_length(run, lengths), run.config.options.get("seed", 0))
     schema = run.config.data_schema
     return ServedRanker(run.model, CandidateParts(ids, parts), histories, schema, run.statistics, lengths)
 
@@ -64,11 +64,16 @@ def _lengths(run: Run, retriever: Run | None) -> ListLengths:
     return ListLengths(**({"history": history} if history else {}))
 
 
+def _read_length(run: Run, lengths: ListLengths) -> int:
+    """How much of a known query's history a model reads, as it was evaluated with: no more than requests can send."""
+    return min(run.history_length or lengths.history, lengths.history)
+
+
 def _other_histories(run: Run, retriever: Run, dataset: Dataset, lengths: ListLengths) -> QueryHistories | None:
     """What known queries chose as the ranker was evaluated with, where it is not the retriever's in the same order."""
-    own = min(run.history_length, lengths.history)
+    own, first = (_read_length(part, lengths) for part in (run, retriever))
     seeds = [part.config.options.get("seed", 0) for part in (run, retriever)]
     is_timed = "timestamp" in dataset.train.columns  # then the newest are kept, whatever the length and the seed
-    if not own or is_timed or (own == lengths.history and seeds[0] == seeds[1]):
+    if not run.history_length or is_timed or (own == first and seeds[0] == seeds[1]):
         return None
     return known_histories(dataset, own, seeds[0])
