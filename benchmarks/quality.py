@@ -137,7 +137,7 @@ def _trained(dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[s
         parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
         seconds = pd.read_csv(run.path / "history.csv")["seconds"].median()
         return _chosen(metrics, slice_name) | {
-            "examples/s": round(len(dataset.train) / seconds),
+            "examples/s": round(dataset.train.num_rows / seconds),
             "minutes": round(minutes, 1),
             "epochs": run.config.num_epochs,
             "parameters": parameters,

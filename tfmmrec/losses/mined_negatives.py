@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.memory import check_memory
 from tfmmrec.randomness import RandomDraws
 from tfmmrec.types import UsageError
 
@@ -13,7 +14,8 @@ class MinedNegatives(tf.Module):
     """Draws some of each query's hardest candidates, others in every training step (ANCE, Xiong et al. 2021).
 
     The hardest stand in a table that is filled from outside of the step, with the model as it is then. It is kept with
-    the weights, as are the draws: a checkpoint remembers both. A query without any there has no negatives.
+    the weights, as are the draws: a checkpoint remembers both. A query without any there has no negatives. The table
+    takes 8 bytes for each of `num_queries` · `depth`; the need is stated in the log before it is allocated.
 
     Args:
         num_queries: how many queries there are.
@@ -22,7 +24,7 @@ class MinedNegatives(tf.Module):
         seed: of the draws, see `RandomDraws`.
 
     Raises:
-        UsageError: numbers out of range.
+        UsageError: numbers out of range, or too little memory.
     """
 
     log_inclusion = None  # there is no chance that would correct for what the model chose itself
@@ -34,6 +36,9 @@ class MinedNegatives(tf.Module):
                 f"num_mined must be at least 1 and no more than mined_depth, among which they are drawn; got "
                 f"num_mined={num_drawn} and mined_depth={depth}"
             )
+        check_memory(
+            f"the table of {num_queries:,} queries' hardest", 8 * num_queries * depth, None, "lower mined_depth"
+        )
         self.depth = depth
         self.num_drawn = num_drawn
         # int64, which accelerators gather too
