@@ -83,3 +83,8 @@ def test_numbers_out_of_range(num_drawn):
     message = f"num_mined must be at least 1 and no more than mined_depth.*got num_mined={num_drawn} and mined_depth=4"
     with pytest.raises(UsageError, match=message):
         MinedNegatives(4, 4, num_drawn)
+
+
+def test_a_table_too_large_for_the_memory_is_refused():
+    with pytest.raises(UsageError, match="the table of 1,000,000,000 queries' hardest needs 800,000.0 MB.*mined_depth"):
+        MinedNegatives(10**9, 100)
