@@ -19,6 +19,7 @@ from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mmgcn import build_mmgcn
 from tfmmrec.models.mult_dae import build_mult_dae
+from tfmmrec.models.multimodal_graph import build_multimodal_graph
 from tfmmrec.models.multitask import build_multitask
 from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.text_pair import build_text_pair
@@ -193,6 +194,14 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; ratings, or tags or a category of candidates beside a text, a picture or a vector",
         "to predict ratings with the towers that retrieve, or to let tags and categories teach them",
         _PAIRWISE,
+    ),
+    "multimodal_graph": ZooEntry(
+        build_multimodal_graph,
+        "retrieval",
+        "this library, on He et al. 2020",
+        "interactions; uses texts, pictures and vectors of candidates",
+        "few interactions each: the best of the graph models where content and interactions are both thin",
+        _GRAPH | {"learning_rate": 3e-3},
     ),
     "ranker": ZooEntry(
         build_ranker,

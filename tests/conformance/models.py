@@ -92,6 +92,7 @@ CASES: list[ModelCase] = [
     ModelCase("mmgcn under a softmax", "mmgcn", {"loss": "full_softmax", "num_layers": 3, "combination": "concat"}),
     ModelCase("lattice under a softmax", "lattice", {"loss": "full_softmax", "num_content_layers": 2}),
     ModelCase("freedom under a softmax", "freedom", {"loss": "full_softmax", "num_content_layers": 2}),
+    ModelCase("multimodal graph under bpr", "multimodal_graph", {"loss": "bpr", "hold_out": False, "num_layers": 3}),
     ModelCase("every task", "multitask", {"category": "artist", "tags": "tags", "task_weighting": "uncertainty"}),
     ModelCase("tasks of batches", "multitask", {**SAMPLED, "category": "artist", "alignment": ("conversion",)}),
     ModelCase("bm3 under a softmax", "bm3", {"loss": "full_softmax", "num_layers": 2}),

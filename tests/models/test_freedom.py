@@ -93,7 +93,7 @@ def test_a_step_draws_edges_and_rather_those_between_few():
     size = whole.num_edges
     drawn = []
     for _ in range(400):
-        part = model.training_graph()
+        part = model.training_graph({})
         assert int(part.num_edges) == size - int(0.7 * size) == part.edges.shape[0]
         drawn.append(part.edges.numpy())
     np.testing.assert_array_equal(part.query_degrees[:, 0], np.bincount(drawn[-1][:, 0], minlength=NUM_QUERIES))
@@ -106,7 +106,7 @@ def test_a_step_draws_edges_and_rather_those_between_few():
 
 
 def test_tables_are_made_of_all_edges():
-    assert made(edge_dropout=0.0).model.training_graph() is not None
+    assert made(edge_dropout=0.0).model.training_graph({}) is not None
     whole, pruned = made(edge_dropout=0.0), made(edge_dropout=0.9)
     for one in (whole, pruned):
         one.model.materialize()
@@ -118,7 +118,7 @@ def test_training_needs_the_catalogue():
     model.build_towers()
     model.set_graph(catalogue().train)
     with pytest.raises(UsageError, match="call set_catalogue before training"):
-        model.training_graph()
+        model.training_graph({})
 
 
 @pytest.mark.parametrize(

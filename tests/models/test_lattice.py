@@ -95,7 +95,7 @@ def test_training_needs_the_catalogue():
     model.build_towers()
     model.set_graph(catalogue().train)
     with pytest.raises(UsageError, match="call set_catalogue before training"):
-        model.training_graph()
+        model.training_graph({})
 
 
 def test_candidates_without_content_are_refused():

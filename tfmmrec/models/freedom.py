@@ -96,7 +96,7 @@ class FreedomModel(GraphModel):
         of_query, of_candidate = (tf.gather(side, self._graph.edges[:, place]) for place, side in enumerate(degrees))
         self._log_chances = -0.5 * (tf.math.log(of_query) + tf.math.log(of_candidate))
 
-    def training_graph(self) -> BipartiteGraph:
+    def training_graph(self, inputs: Mapping) -> BipartiteGraph:
         """Some of the edges, others in every step, the same on every replica; a checkpoint remembers which."""
         if self.propagation.frozen is None:
             raise UsageError(

@@ -51,6 +51,8 @@ class GraphModel(Trainable):
         l2: weight of half the squared length of a row's embeddings before propagation (for bpr also the negatives',
             the mean over them).
         num_negatives: of bpr, drawn in a step.
+        hold_out: a step propagates over the graph without its own batch's edges, as a model of links is taught (Zhang &
+            Chen 2018): with them a query's vector would hold the answer already. A query without other edges is its id.
 
     Raises:
         UsageError: an unknown loss, or a number out of range.
@@ -74,6 +76,7 @@ class GraphModel(Trainable):
         temperature: float = 1.0,
         l2: float = 0.0,
         num_negatives: int = 1024,
+        hold_out: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -93,7 +96,9 @@ class GraphModel(Trainable):
         counts = np.asarray(candidate_counts)
         self._catalogue_rows = np.flatnonzero(counts > 0)  # of the known
         self._known_rows = np.where(counts > 0, np.cumsum(counts > 0) - 1, -1).astype(np.int32)
+        self.hold_out = hold_out
         self._graph: BipartiteGraph | None = None
+        self._edge_keys: tf.Tensor | None = None  # eager, captured by the step; in order
 
     @property
     def history_tower(self) -> Tower:
@@ -107,6 +112,7 @@ class GraphModel(Trainable):
         if (candidates < 0).any():
             raise UsageError("the graph has candidates that candidate_counts say are in no interaction of train")
         self._graph = BipartiteGraph(queries, candidates, interactions.num_queries, self._catalogue_rows.size)
+        self._edge_keys = self._keys(self._graph.edges[:, 0], self._graph.edges[:, 1]) if self.hold_out else None
 
     def set_catalogue(self, tables: Mapping[str, Mapping[str, np.ndarray]], batch_size: int = 4096) -> None:
         """Keeps the known candidates' content, of preprocessed features `[num_candidates, ...]`."""
@@ -114,9 +120,26 @@ class GraphModel(Trainable):
             content = encoded(self.candidate_tower, tables, name, self._catalogue_rows, batch_size)
             self.candidate_tower.fusion.set_content(name, *content)
 
-    def training_graph(self) -> BipartiteGraph:
-        """What a step of training propagates over: the whole graph; a model may draw some of its edges instead."""
-        return self._graph
+    def training_graph(self, inputs: Mapping) -> BipartiteGraph:
+        """What a step of training with this batch propagates over: all edges, or all but the global batch's own."""
+        if not self.hold_out or self._graph is None:
+            return self._graph
+        keys = self._keys(inputs["query"]["id"]["row"], self._positives(inputs))
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            keys = context.all_gather(keys, axis=0)
+        num_edges = self._graph.num_edges
+        places = tf.minimum(tf.searchsorted(self._edge_keys, keys), num_edges - 1)
+        is_edge = tf.cast(tf.gather(self._edge_keys, places) == keys, tf.int32)
+        return self._graph.subgraph(tf.scatter_nd(places[:, None], is_edge, [num_edges]) == 0)
+
+    def _keys(self, queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        """Pairs of rows as numbers, in the order of the graph's edges, int64 `[n]`."""
+        return tf.cast(queries, tf.int64) * self._catalogue_rows.size + tf.cast(candidates, tf.int64)
+
+    def _positives(self, inputs: Mapping) -> tf.Tensor:
+        """The known candidates that the batch's rows chose, int32 `[batch]`."""
+        return tf.gather(self._known_rows, tf.gather(inputs["candidate_rows"], inputs["positive"]))
 
     def propagate(self, training: bool = False, graph: BipartiteGraph | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The vectors of the known candidates, `[num_known, dim]` and `[num_known, history_dim]`.
@@ -163,7 +186,7 @@ class GraphModel(Trainable):
 
     def compute_loss(self, inputs: Mapping, training: bool = False) -> tf.Tensor:
         """A batch of `InteractionBatches` -> this replica's share of the mean loss over the global batch, scalar."""
-        graph = self.training_graph() if training else self._graph
+        graph = self.training_graph(inputs) if training else self._graph
         table, pooled = self.propagate(training, graph)  # [num_known, dim], [num_known, history_dim]
         identity = inputs["query"]["id"]
         pooled = graph.sum_candidates(pooled) * inverse_root(graph.query_degrees)  # [num_queries, history_dim]
@@ -173,7 +196,7 @@ class GraphModel(Trainable):
         }
         own = self.query_tower.encoders["id"](identity, training=training)
         query = self.query_tower({"id": own, "history": history}, training=training)  # [batch, dim]
-        positives = tf.gather(self._known_rows, tf.gather(inputs["candidate_rows"], inputs["positive"]))
+        positives = self._positives(inputs)
         negatives = positives[:0]
         if self.negative_sampler is not None:
             negatives = tf.gather(self._known_rows, self.negative_sampler(training)[0])

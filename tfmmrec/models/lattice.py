@@ -32,13 +32,13 @@ class LatticeModel(GraphModel):
     def _content(self) -> dict[str, tf.Tensor]:
         return {name: tf.convert_to_tensor(found) for name, found in self.candidate_tower.fusion.content.items()}
 
-    def training_graph(self) -> BipartiteGraph:
+    def training_graph(self, inputs: Mapping) -> BipartiteGraph:
         """The whole graph."""
         if not self.propagation.frozen:
             raise UsageError(
                 "lattice's graph of candidates is made of their content: call set_catalogue before training"
             )
-        return super().training_graph()
+        return super().training_graph(inputs)
 
     def materialize(self) -> None:
         """Looks up the neighbours, and keeps the propagated vectors as the candidate tower's table."""
