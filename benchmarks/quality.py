@@ -68,8 +68,8 @@ def measure(
 
     Every model is trained with the defaults of `tfmmrec train`, and with what is set behind its name. "minutes" are of
     its training, "examples/s" are interactions over the median of its epochs' times, "parameters" are the numbers it
-    learns. Where the slice is "all", "cold" is the same Recall over the candidates that train does not have, where test
-    has any: among all candidates, too.
+    learns. Where the slice is "all", "cold" is the same Recall of the candidates that train does not have, where test
+    has any, ranked among themselves.
 
     Args:
         dataset: seed -> the dataset.
