@@ -200,7 +200,7 @@ ZOO: dict[str, ZooEntry] = {
         "retrieval",
         "this library, on He et al. 2020",
         "interactions; uses texts, pictures and vectors of candidates",
-        "few interactions each: the best of the graph models where content and interactions are both thin",
+        "few interactions each, and content beside them; learns without a step's own interactions in its graph",
         _GRAPH | {"learning_rate": 3e-3},
     ),
     "ranker": ZooEntry(

@@ -34,12 +34,12 @@ def build_multimodal_graph(
     image_size: int = 64,
     pretrained: Mapping[str, str] | None = None,
 ) -> GraphModel:
-    """Builds the graph model that did best on validation data with few interactions of each query.
+    """Builds a graph model for catalogues with content and few interactions of each query.
 
     Three things are not LightGCN's (He et al. 2020). A candidate's embedding has its projected content in it, see
     `ContentPropagation`. A step propagates without its own batch's edges (`hold_out`, see `GraphModel`), so that it
-    learns to find what the rest of the graph does not say yet: with them the vector of a query with three candidates is
-    a third of the answer. And the loss is a full softmax over unit vectors.
+    learns to find what the rest of the graph does not say yet: with them the history of a query with three candidates
+    has the answer among its three. And the loss is a full softmax over unit vectors.
 
     A candidate that is not in the graph gets the mean of its nearest neighbours' vectors, see `GraphCandidates`. A
     query that train does not have is embedded exactly by its history, see `GraphModel`, one without a history has no
