@@ -25,12 +25,18 @@ def text_table(dim: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(NUM_BUCKETS, dim)).astype(np.float32)
 
 
-def write_text_model(folder: Path, dim: int = 4, trainable: bool = True, key: str | None = None) -> str:
-    """Strings `[batch]` -> a row of a table for each, `[batch, dim]`; under `key` of a dict when one is given."""
+def write_text_model(
+    folder: Path, dim: int = 4, trainable: bool = True, key: str | None = None, max_characters: int = -1
+) -> str:
+    """Strings `[batch]` -> a row of a table for each, `[batch, dim]`; under `key` of a dict when one is given.
+
+    What stands behind `max_characters` is not read.
+    """
     table = tf.Variable(text_table(dim), trainable=trainable, name="table")
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def call(texts):
+        texts = tf.strings.substr(texts, 0, max_characters)
         vector = tf.gather(table, tf.strings.to_hash_bucket_fast(texts, NUM_BUCKETS))
         return vector if key is None else {key: vector, "other": tf.zeros([1])}
 

@@ -99,11 +99,19 @@ def string_reader(tmp_path):
 def test_the_encoder_reads_both_texts_in_one_string(string_reader):
     query, candidate = characters(["red hat", "", "", "Hüte 😀"]), characters(["blue hat", "shoe", "", "日本"])
     texts = [text.decode() for text in string_reader.texts(query, candidate).numpy()]
-    assert texts == ["red hat. [SEP] blue hat.", "[SEP] shoe.", "[SEP]", "Hüte 😀. [SEP] 日本."]
+    assert texts == ["blue hat. [SEP] red hat.", "shoe. [SEP]", "[SEP]", "日本. [SEP] Hüte 😀."]
     found = string_reader([query, candidate])
     buckets = tf.strings.to_hash_bucket_fast(texts, NUM_BUCKETS).numpy()
     last = string_reader.network.output_layer
     np.testing.assert_allclose(found, (text_table(4)[buckets] @ last.kernel.numpy())[:, 0], rtol=1e-5)
+
+
+def test_an_encoder_that_cuts_long_texts_reads_the_candidate_all_the_same(tmp_path):
+    encoder = SavedModelEncoder(write_text_model(tmp_path / "text", max_characters=40), "text", mode="frozen")
+    reader = StringReader(encoder, name="scorer")
+    history = characters(["a history of many words. " * 20], 500)
+    scores = {float(reader([history, characters([f"hat {number}"])])[0]) for number in range(8)}
+    assert len(scores) > 1
 
 
 def test_the_encoder_learns(string_reader):

@@ -126,8 +126,8 @@ def test_a_pretrained_encoder_reads_the_pairs_and_is_trained(handle):
     for query, candidate in rows.T:
         newest = catalogue().train.candidates_of(query)[::-1][:2]
         parts = [about[int(query)].as_py(), *(title[row] for row in newest)]
-        text = "".join(f"{part[:24]}. " for part in parts if part) + "[SEP] "
-        texts.append((text + (f"{title[candidate][:24]}. " if title[candidate] else "")).strip())
+        text = (f"{title[candidate][:24]}. " if title[candidate] else "") + "[SEP] "
+        texts.append((text + "".join(f"{part[:24]}. " for part in parts if part)).strip())
     vectors = table.numpy()[tf.strings.to_hash_bucket_fast(texts, len(before)).numpy()]
     last = made.model.scorer.network.output_layer
     expected = vectors @ last.kernel.numpy()[:, 0] + last.bias.numpy()

@@ -109,7 +109,9 @@ def _mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")
 class StringReader(tf.keras.layers.Layer):
-    """A pretrained encoder of texts over "query [SEP] candidate", and an MLP on its vector (Nogueira & Cho 2019).
+    """A pretrained encoder of texts over "candidate [SEP] query", and an MLP on its vector (Nogueira & Cho 2019).
+
+    The candidate stands first, the query's oldest choice last: of what is too long for the encoder that is cut first.
 
     Of the characters of both sides one string is made here, in the step, since such an encoder takes strings and cuts
     them into its own tokens; its string ops run on the processor, also where the step runs on an accelerator.
@@ -143,7 +145,7 @@ class StringReader(tf.keras.layers.Layer):
         """What the encoder reads, string `[n]`."""
         separator = tf.cast(code_points(tf.constant([SEPARATOR])).to_tensor(), query.dtype)  # [1, characters]
         separator = tf.tile(separator, [tf.shape(query)[0], 1])
-        return tf.strings.strip(joined_texts(tf.concat([query, separator, candidate], axis=1)))
+        return tf.strings.strip(joined_texts(tf.concat([candidate, separator, query], axis=1)))
 
     def get_config(self):
         return super().get_config() | {

@@ -40,7 +40,7 @@ def build_text_pair(
     pretrained: Mapping[str, str] | None = None,
     pretrained_mode: str = "finetuned",
 ) -> RankingModel:
-    """Builds a classifier of pairs of texts for a dataset: logit = head(encoder(query text [SEP] candidate text)).
+    """Builds a classifier of pairs of texts for a dataset: logit = head(encoder(both texts, [SEP] between them)).
 
     A candidate's text is that of its text features, a query's text is that of its own text features and then the texts
     of its newest past candidates. Ids and whatever else there is are not read. The towers give tokens and not vectors,
