@@ -135,7 +135,9 @@ def _scorer(run: Run, dataset: Dataset, progress: Progress | None, retriever: Sc
     if run.kind == "retrieval":
         return vectors_scorer(queries, candidates)
     pairs = PairScorer(run.model, queries, candidates)
-    return pairs if retriever is None else CascadeScorer(retriever, pairs.pairs, DEPTH)
+    if retriever is None:
+        return pairs
+    return CascadeScorer(retriever, pairs.pairs, DEPTH, popularity=dataset.train.counts())
 
 
 def _check_pairs(run: Run, dataset: Dataset) -> None:

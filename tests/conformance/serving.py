@@ -163,7 +163,8 @@ def cascade_scores(
     first = vectors_scorer(retriever.query(inputs, defaults), retriever.vectors)
     pairs = PairScorer(ranker.model, ranker.query(inputs, defaults), ranker.vectors).pairs
     seen = [(place, row) for place, rows in enumerate(out) for row in sorted(set(rows))]
-    return CascadeScorer(first, pairs)(np.arange(len(out)), np.array(seen, np.int32).reshape(-1, 2)).numpy()
+    scorer = CascadeScorer(first, pairs, popularity=retriever.counts)
+    return scorer(np.arange(len(out)), np.array(seen, np.int32).reshape(-1, 2)).numpy()
 
 
 def pair_scores(ranker: PythonModel, inputs: dict, defaults: dict) -> np.ndarray:

@@ -63,6 +63,21 @@ def test_what_is_seen_does_not_count_for_the_depth():
         np.testing.assert_array_equal(scores[query, expected[:4]], LOGITS[query, expected[:4]])
 
 
+def test_popularity_stands_in_for_a_retriever_that_scores_all_alike():
+    queries, popularity = QUERIES.copy(), RANDOM.permutation(20)
+    queries[1] = 0.0
+    scorer = CascadeScorer(vectors_scorer(queries, CANDIDATES), _ranker, 6, popularity=popularity)
+    by_popularity = np.argsort(-popularity).tolist()
+    expected = sorted(by_popularity[:6], key=lambda c: -LOGITS[1, c]) + by_popularity[6:]
+    assert np.argsort(-scorer(np.array([1])).numpy()[0], kind="stable").tolist() == expected
+    np.testing.assert_array_equal(scorer(np.array([0, 2])), _cascade(6)(np.array([0, 2])))
+    some = np.array([3, 8, 2, 11, 19, 7, 0, 5])
+    left = [c for c in by_popularity if c in some]
+    expected = sorted(left[:6], key=lambda c: -LOGITS[1, c]) + left[6:]
+    found = scorer.within(some)(np.array([1])).numpy()[0]
+    assert some[np.argsort(-found, kind="stable")].tolist() == expected
+
+
 def test_everything_seen_is_nothing_to_rank():
     everything = np.stack([np.zeros(20), np.arange(20)], axis=1).astype(np.int32)
     assert np.isneginf(_cascade(4)(np.array([2]), everything)).all()

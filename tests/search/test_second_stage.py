@@ -48,7 +48,7 @@ def _answer(filters, depth, seen=None, is_settled=NOBODY):
 
 
 def _expected(query, depth, k, passes=lambda c: True, cap=0, min_score=-np.inf):
-    """Retrieve, cut, rank anew, cap."""
+    """Retrieve, cut, rank anew, let the others follow, cap."""
 
     def capped(order):
         kept = []
@@ -58,9 +58,9 @@ def _expected(query, depth, k, passes=lambda c: True, cap=0, min_score=-np.inf):
         return kept
 
     retrieved = [c for c in np.argsort(-SCORES[query], kind="stable") if passes(c)]
-    looked_at = {*retrieved[: max(depth, k)], *(capped(retrieved)[:k] if cap > 0 else ())}
-    order = sorted(looked_at, key=lambda c: -LOGITS[query, c])
-    return capped([c for c in order if LOGITS[query, c] >= min_score])[:k]
+    head = sorted(retrieved[:depth], key=lambda c: -LOGITS[query, c])
+    rest = retrieved[depth:] if min_score == -np.inf else []  # beneath all of the head
+    return capped([c for c in head if LOGITS[query, c] >= min_score] + rest)[:k]
 
 
 @pytest.mark.parametrize("depth", [1, 7, 59, 60, 200])
@@ -70,16 +70,19 @@ def test_the_best_of_the_retriever_in_the_order_of_the_ranker(depth, k):
     for query in range(BATCH):
         expected = _expected(query, depth, k)
         assert ids[query] == expected and len(expected) == min(k, SIZE)
-        np.testing.assert_array_equal(scores[query, : len(expected)], LOGITS[query, expected])
-    assert len(asked) == len(set(asked)) == BATCH * min(max(depth, k), SIZE)
+        head = min(depth, len(expected))
+        np.testing.assert_array_equal(scores[query, :head], LOGITS[query, expected[:head]])
+        assert (np.diff(scores[query, : len(expected)]) <= 0).all()
+    assert len(asked) == len(set(asked)) == BATCH * min(depth, SIZE)
 
 
-def test_what_is_measured_is_what_is_served():
+@pytest.mark.parametrize("k", [12, 40])
+def test_what_is_measured_is_what_is_served(k):
     seen = np.array([[3, 4], [-1, -1], [0, -1], [9, 9], [59, 1]])
     pairs = np.array([(query, c) for query in range(BATCH) for c in sorted(set(seen[query])) if c >= 0], np.int32)
     scorer = CascadeScorer(vectors_scorer(QUERIES, VECTORS), lambda q, c: LOGITS[q, c], 12)
-    head = scorer.ranked(np.arange(BATCH), pairs, np.zeros([0, 2], np.int32), 12)
-    ids, scores, _ = _answer(_filters(k=12), 12, seen)
+    head = scorer.ranked(np.arange(BATCH), pairs, np.zeros([0, 2], np.int32), k)
+    ids, scores, _ = _answer(_filters(k=k), 12, seen)
     assert ids == head.columns.numpy().tolist()
     np.testing.assert_array_equal(scores, head.scores)
 

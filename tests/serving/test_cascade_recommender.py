@@ -1,11 +1,15 @@
 """The order of a cascade is tested with `second_stage`, and with every ranking model in the conformance tests."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfmmrec.search.cascade import CascadeScorer
+from tests.conformance.serving import PythonModel, cascade_scores, check_ranking
+from tests.serving.catalogue import songs, untrained_run
+from tfmmrec.search.cascade import DEPTH, CascadeScorer
 from tfmmrec.search.pair_scorer import PairScorer
 from tfmmrec.search.scorer import vectors_scorer
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.warmup import request_values
 
 ROWS = np.array([1, 4, 7])
@@ -48,6 +52,25 @@ def test_nobody_knows_gives_the_popular(cascade, served):
     assert set(found["scores"].numpy()[0]) != set(alone["scores"].numpy()[0])
     row = cascade.recommend(tf.constant(["q1"]), k=tf.constant([8]))
     np.testing.assert_array_equal(found["candidate_ids"][0], row["candidate_ids"][0])
+
+
+@pytest.mark.parametrize("first", ["id_only", "vbpr"])
+def test_whom_the_ranker_alone_knows_it_ranks(first, tmp_path):
+    """By their features, and as the measured cascade does, whether the retriever scores all alike or by its biases."""
+    dataset = songs(num_candidates=DEPTH + 40)
+    runs = untrained_run(dataset, tmp_path / "first", first), untrained_run(dataset, tmp_path / "second", "ranker")
+    cascade = serve_run(runs[1], dataset, retriever=runs[0])
+    asked = {name: value.numpy() for name, value in _asked(cascade, dataset).items() if name.startswith("query")}
+    asked |= {"query_id": np.array([b"nobody", b"q4", b""], object), "k": np.array([DEPTH + 30, 8, 4], np.int32)}
+    defaults = {name: made.default for name, made in cascade.inputs("recommend").items()}
+    answer = {name: value.numpy() for name, value in cascade.recommend(**asked).items()}
+    assert answer["source"].tolist() == [b"features", b"query", b"features"]
+    models = [PythonModel(run, dataset) for run in runs]
+    expected = cascade_scores(*models, asked, defaults, models[0].chosen(asked, defaults))
+    for row, k in enumerate(asked["k"]):
+        check_ranking(models[1], answer, row, expected[row], k)
+    popular = np.sort(models[0].counts)[::-1]
+    assert answer["scores"][2].tolist() != popular[: len(answer["scores"][2])].tolist()
 
 
 def test_everything_else_is_the_retriever_s(cascade, served, song_dataset):

@@ -27,20 +27,27 @@ class CascadeScorer(PoolScorer):
     What the ranker has scored keeps those scores. The others keep the retriever's order and its ties: they stand at
     least 1 beneath the lowest score of the ranker, as far apart as the retriever has them. So every candidate has a
     place, and metrics of the whole ranking are defined. Seen candidates are taken out before the cut, and in a pool
-    (such as the cold candidates) the depth is counted among the pool's own.
+    (such as the cold candidates) the depth is counted among the pool's own. For a query that the retriever knows
+    nothing of, whose candidates it scores all alike, their popularity stands in for its scores.
 
     Args:
         retriever: all vectors of a retrieval model.
         ranker: scores of pairs.
         depth: how many of each query's candidates the ranker scores.
         columns: the candidates, int `[n]`, that the retriever's vectors belong to; all of them when None.
+        popularity: of those, `[n]`, such as how often each was chosen; all alike when None.
 
     Raises:
         UsageError: a depth below 1.
     """
 
     def __init__(
-        self, retriever: VectorsScorer, ranker: PairScores, depth: int = DEPTH, columns: np.ndarray | None = None
+        self,
+        retriever: VectorsScorer,
+        ranker: PairScores,
+        depth: int = DEPTH,
+        columns: np.ndarray | None = None,
+        popularity: np.ndarray | None = None,
     ):
         if depth < 1:
             raise UsageError(f"depth, how many candidates are ranked anew, must be at least 1, got {depth}")
@@ -48,6 +55,7 @@ class CascadeScorer(PoolScorer):
         self.ranker = ranker
         self.depth = depth
         self.columns = np.arange(retriever.num_candidates) if columns is None else np.asarray(columns)
+        self.popularity = np.zeros(retriever.num_candidates) if popularity is None else np.asarray(popularity)
 
     @property
     def num_candidates(self) -> int:
@@ -60,7 +68,8 @@ class CascadeScorer(PoolScorer):
 
     def within(self, columns: np.ndarray) -> CascadeScorer:
         """The cascade among some of the candidates, int `[n]`, in that order."""
-        return CascadeScorer(self.retriever.within(columns), self.ranker, self.depth, self.columns[columns])
+        kept = self.columns[columns], self.popularity[columns]
+        return CascadeScorer(self.retriever.within(columns), self.ranker, self.depth, *kept)
 
     def ranked(self, query_rows: np.ndarray, seen: np.ndarray, positives: np.ndarray, k: int) -> Ranked:
         """The heads of these queries' rankings; see `PoolScorer.ranked`."""
@@ -75,6 +84,7 @@ class CascadeScorer(PoolScorer):
                 score −inf; none when None.
         """
         scores = tf.cast(self.retriever(query_rows), tf.float32)  # [batch, num_candidates]
+        scores = or_popularity(scores, tf.constant(self.popularity, tf.float32))
         if seen is not None and len(seen):
             scores = tf.tensor_scatter_nd_update(scores, seen, tf.fill([len(seen)], -float("inf")))
         length = min(self.depth, self.num_candidates)
@@ -82,14 +92,8 @@ class CascadeScorer(PoolScorer):
         owners, places = np.nonzero(values > -np.inf)
         chosen = columns[owners, places]  # [num_pairs]
         logits = self._pairs(np.asarray(query_rows)[owners], self.columns[chosen])
-        lowest = np.full(len(values), np.inf, np.float32)
-        with np.errstate(invalid="ignore"):  # NaN stays NaN, which `ranked` refuses
-            np.minimum.at(lowest, owners, logits)
-        beneath = np.where(np.isfinite(lowest), np.minimum(lowest - 1, np.nextafter(lowest, np.float32(-np.inf))), 0)
-        ends = values[:, -1]  # where the others begin: none is higher
-        gaps = scores - np.where(np.isfinite(ends), ends, 0)[:, None].astype(np.float32)
-        others = gaps + beneath[:, None].astype(np.float32)
-        return tf.tensor_scatter_nd_update(others, np.stack([owners, chosen], axis=1).astype(np.int32), logits)
+        places = np.stack([owners, chosen], axis=1).astype(np.int32)
+        return ranked_anew(scores, values[:, -1], places, logits)
 
     def _pairs(self, query_rows: np.ndarray, candidate_rows: np.ndarray) -> np.ndarray:
         parts = [np.zeros(0, np.float32)]
@@ -98,3 +102,25 @@ class CascadeScorer(PoolScorer):
             found = self.ranker(query_rows[part].astype(np.int32), candidate_rows[part].astype(np.int32))
             parts.append(np.asarray(found, np.float32))
         return np.concatenate(parts)
+
+
+def or_popularity(scores: tf.Tensor, popularity: tf.Tensor) -> tf.Tensor:
+    """Scores `[batch, num_candidates]`, and the popularity `[num_candidates]` in rows whose scores are all the same."""
+    tells = tf.reduce_max(scores, axis=1, keepdims=True) > tf.reduce_min(scores, axis=1, keepdims=True)
+    return tf.where(tells, scores, popularity)
+
+
+def ranked_anew(scores: tf.Tensor, ends: tf.Tensor, places: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The ranker's scores where it has looked, and beneath them the retriever's, as far apart as they were.
+
+    Args:
+        scores: float32 `[batch, num_candidates]`, the retriever's, −inf for what is out.
+        ends: float32 `[batch]`, the lowest of each row's scores that the ranker has looked at, or −inf.
+        places: int32 `[n, 2]`, pairs (row, column) that it has looked at.
+        logits: float32 `[n]`, what it gives them.
+    """
+    lowest = tf.math.unsorted_segment_min(logits, places[:, 0], tf.shape(scores)[0])  # [batch]
+    beneath = tf.minimum(lowest - 1.0, tf.math.nextafter(lowest, -float("inf")))
+    beneath = tf.where(tf.math.is_finite(lowest) & (lowest < lowest.dtype.max), beneath, 0.0)
+    gaps = scores - tf.where(tf.math.is_finite(ends), ends, 0.0)[:, None]
+    return tf.tensor_scatter_nd_update(gaps + beneath[:, None], places, logits)

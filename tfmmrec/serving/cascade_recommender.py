@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfmmrec.search.cascade import DEPTH
+from tfmmrec.search.cascade import DEPTH, or_popularity
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters
@@ -43,15 +43,17 @@ class CascadeRecommender(Recommender):
         self._ranked = tf.function(self._ranked_candidates, autograph=False)
 
     def recommend(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The best candidates for queries, without their history; the most popular for those of whom the retriever
-        knows nothing. Scores are the ranker's.
+        """The best candidates for queries, without their history; the most popular for those of whom neither model
+        knows anything. Scores are the ranker's. Where it alone knows a query, it orders the most popular.
         """
-        asked = self.queries(inputs)
-        is_popular = asked.source == "popular"
-        scores = tf.where(is_popular[:, None], self.index.popularity, self.index.scores(asked.vectors))
+        asked, asked_of_ranker = self.queries(inputs), self.ranker.queries(inputs)
+        source = tf.where(asked.source == "popular", asked_of_ranker.source, asked.source)
+        is_popular = source == "popular"
+        scores = or_popularity(self.index.scores(asked.vectors), self.index.popularity)
+        scores = tf.where(is_popular[:, None], self.index.popularity, scores)
         filters = Filters(**{name: inputs[name] for name in Filters._fields})
-        parts = self.ranker.queries(inputs).vectors
-        return self._ranked(scores, filters, asked.history_rows, is_popular, parts) | {"source": asked.source}
+        found = self._ranked(scores, filters, asked.history_rows, is_popular, asked_of_ranker.vectors)
+        return found | {"source": source}
 
     def embed_candidate(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Candidates' vectors and parts, as the index would hold them."""
