@@ -201,3 +201,17 @@ def test_two_stages_are_of_one_dataset_and_of_two_kinds(tmp_path):
         check_retriever(ranker, ranker)
     with pytest.raises(DataError, match=r"id_only: was not trained on the data of .*ranker .*aaaaaaaaaaaa, none"):
         check_retriever(ranker, made("id_only", ""))
+
+
+def test_data_without_a_fingerprint_are_told_apart_by_what_was_counted(tmp_path):
+    def made(model, **changes):
+        return Run(tmp_path / model, config(model=model), statistics().model_copy(update=changes), None)
+
+    ranker = made("ranker")
+    check_retriever(ranker, made("id_only"))
+    counts = [count + 1 for count in statistics().candidate_counts]
+    with pytest.raises(DataError, match=r"ranker \(no fingerprints, other interactions\): what the one learned"):
+        check_retriever(ranker, made("id_only", candidate_counts=counts))
+    ids = [f"other {id}" for id in statistics().candidate_ids]
+    with pytest.raises(DataError, match=r"\(no fingerprints, other candidates, queries\)"):
+        check_retriever(ranker, made("id_only", candidate_ids=ids, query_ids=["somebody"]))

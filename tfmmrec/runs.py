@@ -204,13 +204,30 @@ def check_retriever(run: Run, retriever: Run) -> None:
             f"{retriever.path}: a retriever must be the run of a retrieval model, got {first}, which is a ranking "
             "model; `tfmmrec zoo` tells which is which"
         )
-    digests = [part.config.dataset_fingerprint for part in (run, retriever)]
+    digests, found = [part.config.dataset_fingerprint for part in (run, retriever)], ""
     if digests[0] != digests[1]:
-        found = ", ".join(digest[:12] or "none" for digest in digests)
+        found = "fingerprints " + ", ".join(digest[:12] or "none" for digest in digests)
+    elif not digests[0] and (differ := _differences(run, retriever)):
+        found = f"no fingerprints, other {', '.join(differ)}"
+    if found:
         raise DataError(
-            f"{retriever.path}: was not trained on the data of {run.path} (fingerprints {found}): what the one learned "
+            f"{retriever.path}: was not trained on the data of {run.path} ({found}): what the one learned "
             "from may be what the other is measured on; name a retriever that was trained on the same data"
         )
+
+
+def _differences(run: Run, other: Run) -> list[str]:
+    """What of two runs' data differs as far as the runs know it: of data without a fingerprint they have the counts."""
+    sides = [
+        {
+            "schema": part.config.data_schema,
+            "candidates": part.statistics.candidate_ids,
+            "queries": part.statistics.query_ids,
+            "interactions": part.statistics.candidate_counts,
+        }
+        for part in (run, other)
+    ]
+    return [what for what, found in sides[0].items() if found != sides[1][what]]
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
