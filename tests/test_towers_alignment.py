@@ -21,6 +21,10 @@ EVERY = (
 )
 
 
+def in_turns():
+    return AdversarialAlignment(3, updates="alternating", name="adversarial_alternating")
+
+
 def make(*alignments):
     tf.keras.utils.set_random_seed(0)
     encoders = {name: PrecomputedEncoder(dim, name=name) for name, dim in MODALITIES.items()}
@@ -81,7 +85,17 @@ def test_a_repeated_row_counts_once_and_padding_never():
     assert not np.allclose([loss.numpy() for loss in tower.losses], expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("make_one", EVERY)
+def test_a_call_in_which_they_do_not_learn_has_the_values_and_leaves_all_as_it_is():
+    tower = make(*(make_one() for make_one in EVERY[:2]), in_turns())
+    fixed, expected = tower.get_weights(), tower(inputs())
+    found = tower(inputs(), training=True, rows=tf.range(8), alignments_learn=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert tower.losses == []
+    for one, other in zip(tower.get_weights(), fixed, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("make_one", [*EVERY, in_turns])
 def test_replicas_have_the_losses_gradients_and_vectors_of_one(make_one, replicas):
     """Two replicas whose rows overlap: their gradients, halved and summed, are those of all rows at once."""
     shares = [3, 5, 6, -1], [7, 5, 1, 6]
@@ -96,7 +110,8 @@ def test_replicas_have_the_losses_gradients_and_vectors_of_one(make_one, replica
         gradients = tape.gradient(loss, tower.trainable_variables, unconnected_gradients="zero")
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients], vectors
 
-    expected, expected_gradients, _ = loss_and_gradients(make(make_one()), union)
+    alone = make(make_one())
+    expected, expected_gradients, _ = loss_and_gradients(alone, union)
     strategy = replicas(2)
     with strategy.scope():
         tower = make(make_one())
@@ -118,3 +133,6 @@ def test_replicas_have_the_losses_gradients_and_vectors_of_one(make_one, replica
         np.testing.assert_allclose(total, wanted, rtol=1e-4, atol=1e-6)
     for rows, found in zip(shares, strategy.experimental_local_results(vectors), strict=True):
         np.testing.assert_allclose(found, tower(take(inputs(), np.maximum(rows, 0))), rtol=1e-5, atol=1e-6)
+    if make_one is in_turns:  # its discriminator has moved
+        for found, wanted in zip(tower.non_trainable_variables, alone.non_trainable_variables, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)

@@ -148,6 +148,7 @@ def killed_at_random(training: Training, seed: int) -> Run:
         ["loss=sampled_softmax", "refresh_steps=7", "batch_size=64"],
         ["refit=false", "save_seconds=0.2"],
         ["image_mode=finetuned", "text_mode=finetuned", "fusion=late"],
+        ["alignment=[adversarial_alternating]"],
     ],
     ids=" ".join,
 )

@@ -23,7 +23,8 @@ class Tower(tf.keras.layers.Layer):
         normalize: scale the result to unit length.
         alignments: layers from embedded modalities to embedded modalities, applied one after the other between the
             encoders and the fusion; in training each adds its loss. Keras keeps the losses of a tower's last call
-            only: a model that calls its tower twice in a step makes the call whose losses it wants the last one.
+            only: a model that calls its tower twice in a step makes the call whose losses it wants the last one, and
+            the others with `alignments_learn=False`.
 
     Raises:
         UsageError: no encoder; or a head or normalisation after a fusion that must stand last (late, hybrid).
@@ -118,6 +119,7 @@ class Tower(tf.keras.layers.Layer):
         inputs: Mapping[str, Mapping[str, tf.Tensor]],
         training: bool | None = None,
         rows: tf.Tensor | None = None,
+        alignments_learn: bool = True,
     ) -> tf.Tensor:
         """Features -> `[batch, dim]`.
 
@@ -126,8 +128,9 @@ class Tower(tf.keras.layers.Layer):
             training: dropout is on, and alignments add their losses.
             rows: int32 `[batch]`, which entity each row is, -1 for padding. Given, alignments count each once over all
                 replicas; None where every replica has the same rows, all different.
+            alignments_learn: False where this is not the call of a training step whose alignments' losses count.
         """
-        embedded = self._align(self.encode(inputs, training), training, rows)
+        embedded = self._align(self.encode(inputs, training), training and alignments_learn, rows)
         fused = self.fusion(embedded, training=training)  # [batch, fused_dim]
         if self.head is not None:
             fused = self.head(fused, training=training)

@@ -101,6 +101,8 @@ CASES: list[ModelCase] = [
     ModelCase("graph without ids", "two_tower", {"fusion": "graph_concat", "candidate_id": False}),
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
+    ModelCase("aligned in turns", "two_tower", {"alignment": ("adversarial_alternating",)}),
+    ModelCase("tasks aligned in turns", "multitask", {**SAMPLED, "alignment": ("adversarial_alternating",)}),
 ]
 
 

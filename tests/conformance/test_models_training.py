@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import tfmmrec
 from tests.conformance.models import QUICK_OR_SLOW, by_name, catalogue, named, ready, statistics
+from tfmmrec.alignment import AdversarialAlignment
 from tfmmrec.runs import RunConfig, load_run, write_config
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -26,10 +27,16 @@ def fitted(case_name):
     return SimpleNamespace(ready=made, before=before, losses=losses, vectors=made.vectors())
 
 
+def is_player(layer):
+    """Whether a layer has an optimizer of its own."""
+    return isinstance(layer, AdversarialAlignment) and layer.alternating
+
+
 def kept_by_steps(model):
-    """What steps change without training it: counts, estimates, tables that are refreshed."""
+    """What steps change beside what the model's optimizer trains: counts, estimates, tables, second players."""
     metrics = {variable.ref() for metric in model.metrics for variable in metric.variables}
     own = {v.ref() for layer in model.submodules if hasattr(layer, "count") for v in (layer.count,)}
+    own |= {v.ref() for layer in model.submodules if is_player(layer) for v in layer.non_trainable_variables}
     frequency = getattr(model, "streaming_frequency", None)
     if model.needs_graph:
         candidates = model.candidate_tower.fusion

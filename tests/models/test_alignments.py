@@ -29,7 +29,9 @@ def test_they_come_in_the_order_given():
 
 
 def test_an_unknown_name_and_one_twice():
-    with pytest.raises(UsageError, match="some of subspace, contrastive, adversarial, conversion, got 'twist'"):
+    with pytest.raises(
+        UsageError, match="some of subspace, contrastive, adversarial, adversarial_alternating, conversion, got 'twist'"
+    ):
         candidate_alignments(["subspace", "twist"], 2, 1.0)
     with pytest.raises(UsageError, match="once, got subspace, subspace"):
         candidate_alignments(["subspace", "subspace"], 2, 1.0)
@@ -49,6 +51,17 @@ def test_a_step_over_the_catalogue_counts_each_loss_once(content_weight):
     np.testing.assert_allclose([loss.numpy() for loss in model.losses], expected, rtol=1e-6)
     model.compute_loss(batch, training=False)
     assert model.losses == []
+
+
+@pytest.mark.parametrize("name", ["aligned in turns", "tasks aligned in turns"])
+def test_a_discriminator_has_one_turn_in_a_step_of_several_calls(name):
+    made = ready(named(name))
+    [layer] = made.model.candidate_tower.alignments
+    before = [weight.numpy() for dense in layer.discriminator for weight in dense.weights]
+    made.fit(2)
+    assert layer.optimizer.iterations == 2
+    after = [weight for dense in layer.discriminator for weight in dense.weights]
+    assert all(np.any(one != other) for one, other in zip(after, before, strict=True))
 
 
 def test_they_are_hyperparameters_of_the_two_tower_model():

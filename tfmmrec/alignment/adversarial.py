@@ -18,10 +18,10 @@ class AdversarialAlignment(ProjectedAlignment):
     the identity's (Ganin & Lempitsky 2015): the discriminator minimises L_D, projections and encoders maximise λ L_D.
 
     Updating both players at once from two losses, each with the other's weights held still, gives these same
-    gradients. Alternating updates (Goodfellow et al. 2014) take turns from batch to batch, for a training step here
-    applies its gradients once: in steps 0, 2, … the discriminator learns from L_D of vectors that are held still, in
-    steps 1, 3, … projections and encoders learn from −λ L_D under a discriminator whose weights are held still. Whose
-    turn it is not has a gradient of zero; an optimizer with momentum or weight decay still moves it a little.
+    gradients. Alternating updates (Goodfellow et al. 2014) give the discriminator a turn of its own: in each step its
+    own Adam first moves it, by L_D of vectors that are held still; then projections and encoders learn from −λ L_D
+    under the discriminator as it now is. It is then not among the trainable weights, so that the model's optimizer,
+    clipping and weight decay do not touch it; Adam's state is among the others.
 
     Args:
         dim: size of every h_m.
@@ -29,13 +29,14 @@ class AdversarialAlignment(ProjectedAlignment):
         hidden_dims: hidden layers of the discriminator, each with ReLU.
         reverse: False leaves R out: projections and encoders then help the discriminator, as a control.
         updates: at_once, or alternating.
+        learning_rate: of the discriminator's own Adam, where updates alternate.
         replace: the fusion gets h_m in place of x_m.
         weight: of the loss.
         exclude: modalities that do not take part.
 
     Raises:
         UsageError: a size below 1, a negative λ or weight, fewer than two modalities that take part, updates of
-            another name, or alternating ones without R.
+            another name, alternating ones without R, or a learning rate that is not positive.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class AdversarialAlignment(ProjectedAlignment):
         weight: float = 0.1,
         exclude: Sequence[str] = ("id",),
         updates: str = "at_once",
+        learning_rate: float = 1e-3,
         **kwargs,
     ):
         super().__init__(dim, replace, weight, exclude, **kwargs)
@@ -61,57 +63,68 @@ class AdversarialAlignment(ProjectedAlignment):
             raise UsageError(
                 "alternating updates are of adversaries, and reverse=False makes none; leave one of them out"
             )
+        if not learning_rate > 0.0:
+            raise UsageError(f"the discriminator's learning_rate must be positive, got {learning_rate}")
         self.strength = strength
         self.alternating = updates == "alternating"  # Keras keeps `updates` for itself
         self.hidden_dims = tuple(hidden_dims)
         self.reverse = reverse
+        self.learning_rate = learning_rate
         self.discriminator: list[tf.keras.layers.Dense] = []
+        self.optimizer: tf.keras.optimizers.Adam | None = None
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.alternating:
-            self.count = self.add_weight(  # steps so far
-                name="count",
-                shape=[],
-                dtype=tf.int64,
-                initializer="zeros",
-                trainable=False,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
         sizes = [self.dim, *self.hidden_dims]
         self.discriminator = [
-            tf.keras.layers.Dense(size, activation="relu", name=f"discriminator_{i}")
+            tf.keras.layers.Dense(size, activation="relu", dtype="float32", name=f"discriminator_{i}")
             for i, size in enumerate(self.hidden_dims)
-        ] + [tf.keras.layers.Dense(len(self.kernels), name="discriminator_output")]
+        ] + [tf.keras.layers.Dense(len(self.kernels), dtype="float32", name="discriminator_output")]
         for layer, size in zip(self.discriminator, sizes, strict=True):
             layer.build([None, None, size])
+        if self.alternating:
+            for layer in self.discriminator:
+                layer.trainable = False  # by the model's optimizer
+            self.optimizer = tf.keras.optimizers.Adam(self.learning_rate)
+            self.optimizer.build(self._discriminator_weights())
 
-    def modality_logits(self, projected: tf.Tensor, learns: float | tf.Tensor = 1.0) -> tf.Tensor:
-        """The discriminator: `[batch, num_modalities, dim]` -> float32 `[batch, num_modalities, num_modalities]`.
+    @property
+    def non_trainable_weights(self) -> list[tf.Variable]:
+        return [*super().non_trainable_weights, *(self.optimizer.variables if self.optimizer is not None else [])]
 
-        Its weights get `learns`, a scalar, times their gradients.
-        """
+    def modality_logits(self, projected: tf.Tensor) -> tf.Tensor:
+        """The discriminator: `[batch, num_modalities, dim]` -> float32 `[batch, num_modalities, num_modalities]`."""
         for layer in self.discriminator:
-            weights = [tf.cast(weight, projected.dtype) for weight in (layer.kernel, layer.bias)]
-            kernel, bias = (reverse_gradient(weight, -learns) for weight in weights)
+            kernel, bias = (tf.cast(weight, projected.dtype) for weight in (layer.kernel, layer.bias))
             projected = layer.activation(tf.matmul(projected, kernel) + bias)
         return tf.cast(projected, tf.float32)
 
     def alignment_loss(self, projected: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
-        learns = self._discriminator_learns() if self.alternating else 1.0
+        if self.alternating:
+            self._move_discriminator(projected, given)
         if self.reverse:
-            encoders_learn = 1.0 - learns if self.alternating else 1.0
-            projected = reverse_gradient(projected, self.strength * encoders_learn)
-        logits = self.modality_logits(projected, learns)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(_own_modality(given), logits)
-        return tf.math.divide_no_nan(tf.reduce_sum(tf.where(given, losses, 0.0)), _number(given))
+            projected = reverse_gradient(projected, self.strength)
+        return self._cross_entropy(projected, given)
 
-    def _discriminator_learns(self) -> tf.Tensor:
-        """Whether it is the discriminator's turn, a scalar 1 or 0; the next call is the other's."""
-        count = tf.identity(self.count)
-        with tf.control_dependencies([count]):
-            self.count.assign_add(1)
-        return tf.cast(count % 2 == 0, tf.float32)
+    def _move_discriminator(self, projected: tf.Tensor, given: tf.Tensor) -> None:
+        """A step of the discriminator's own."""
+        weights = self._discriminator_weights()
+        still = tf.cast(tf.stop_gradient(projected), tf.float32)  # half precision would lose small gradients
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            loss = self._cross_entropy(still, given)
+        # every replica sees the same rows, and Keras adds their gradients up
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        gradients = [gradient / replicas for gradient in tape.gradient(loss, weights)]
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+    def _discriminator_weights(self) -> list[tf.Variable]:
+        return [weight for layer in self.discriminator for weight in layer.weights]
+
+    def _cross_entropy(self, projected: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        """L_D, scalar."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(_own_modality(given), self.modality_logits(projected))
+        return tf.math.divide_no_nan(tf.reduce_sum(tf.where(given, losses, 0.0)), _number(given))
 
     def accuracy(self, embedded: Mapping[str, Embedded], counted: tf.Tensor | None = None) -> tf.Tensor:
         """The share of the present h_m whose modality the discriminator names, a scalar in [0, 1].
@@ -128,15 +141,16 @@ class AdversarialAlignment(ProjectedAlignment):
             "hidden_dims": list(self.hidden_dims),
             "reverse": self.reverse,
             "updates": "alternating" if self.alternating else "at_once",
+            "learning_rate": self.learning_rate,
         }
 
 
-def reverse_gradient(values: tf.Tensor, strength: float | tf.Tensor) -> tf.Tensor:
+def reverse_gradient(values: tf.Tensor, strength: float) -> tf.Tensor:
     """The values as they are; their gradient is −strength times what comes back (Ganin & Lempitsky 2015)."""
 
     @tf.custom_gradient
     def identity(values):
-        return tf.identity(values), lambda upstream: -tf.cast(strength, upstream.dtype) * upstream
+        return tf.identity(values), lambda upstream: -strength * upstream
 
     return identity(values)
 

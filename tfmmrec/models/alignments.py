@@ -17,6 +17,9 @@ ALIGNMENTS: dict[str, Callable[..., tf.keras.layers.Layer]] = {
     "subspace": lambda dim, weight: SubspaceAlignment(dim, replace=True, weight=weight, name="subspace"),
     "contrastive": lambda dim, weight: ContrastiveAlignment(dim, replace=True, weight=weight, name="contrastive"),
     "adversarial": lambda dim, weight: AdversarialAlignment(dim, replace=True, weight=weight, name="adversarial"),
+    "adversarial_alternating": lambda dim, weight: AdversarialAlignment(
+        dim, replace=True, weight=weight, updates="alternating", name="adversarial_alternating"
+    ),
     "conversion": lambda dim, weight: ModalityConversion(weight=weight, name="conversion"),
 }
 """Name -> (dim, weight) -> a new layer; each takes of them what it has."""

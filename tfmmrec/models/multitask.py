@@ -102,7 +102,8 @@ class Multitask(TwoTower):
 
     def _label_share(self, task: LabelTask, candidates: StepCandidates, training: bool) -> tf.Tensor:
         codes = task.codes(candidates.features)
-        vectors = self.embed_candidates(task.only(candidates.embedded), training)  # [n, dim]
+        sources = task.only(candidates.embedded)
+        vectors = self.candidate_tower(sources, training=training, alignments_learn=False)  # [n, dim]
         counted = task.counted(candidates.embedded, codes) & self._each_once(candidates.rows)
         return self.share_of_mean(task.losses(task(vectors), codes), tf.cast(counted, tf.float32))
 

@@ -195,7 +195,7 @@ class TwoTower(Trainable):
         if training and self.content_weight > 0.0 and {"id"} < set(embedded):
             absent = {key: tf.zeros_like(embedded["id"][key]) for key in ("vector", "present")}
             unknown = embedded["id"] | absent
-            content = self.embed_candidates(embedded | {"id": unknown}, training)
+            content = self.candidate_tower(embedded | {"id": unknown}, training=training, alignments_learn=False)
         # after the content: of two calls of a tower in a step the last one's alignment losses count
         table = self.embed_candidates(embedded, training)  # [num_candidates, dim]
         pooled = None
