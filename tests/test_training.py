@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tests.choices import SMALL, choices, history_rows, learn
+from tests.conformance.models import catalogue
+from tfmmrec import training
+from tfmmrec.data.rating_biases import rating_biases
+from tfmmrec.data.splits import hold_out
 from tfmmrec.runs import load_run, read_config
 from tfmmrec.training import TrainingOptions, train
 from tfmmrec.types import DataError, UsageError
@@ -72,6 +77,26 @@ def test_it_is_trained_again_on_all_of_train(run, noted):
     select, refit = (phase["params"]["steps"] for phase in noted.phases)
     assert refit == num_rows // 8
     assert select == pytest.approx((num_rows - held_out) / 8, abs=2) and select < refit
+
+
+def test_held_out_ratings_are_unknown_to_the_model_that_is_validated(tmp_path, monkeypatch):
+    dataset, begun = dataclasses.replace(catalogue(), valid=None), []
+    build = training.build_model
+
+    def noted_build(config, statistics):
+        model = build(config, statistics)
+        begun.append(model.rating.query_bias.numpy() * statistics.rating_stddev)
+        return model
+
+    monkeypatch.setattr("tfmmrec.training.build_model", noted_build)
+    options = TrainingOptions(epochs=1, batch_size=64)
+    train(dataset, tmp_path / "run", "multitask", SMALL | {"category_weight": 0.0}, options, progress=False)
+    fit_part, _ = hold_out(dataset.train, options.validation_share, options.seed)
+    mean = np.nanmean(dataset.train.columns["rating"])
+    select, refit = (rating_biases(part, mean).of_queries for part in (fit_part, dataset.train))
+    np.testing.assert_allclose(begun[-2], select, atol=1e-5)
+    np.testing.assert_allclose(begun[-1], refit, atol=1e-5)
+    assert np.abs(select - refit).max() > 0.01
 
 
 def test_the_run_holds_the_weights_of_the_last_epoch_of_the_refit(run, noted):

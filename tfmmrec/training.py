@@ -183,9 +183,10 @@ class _Training:
             return self.dataset.train, self.dataset.valid
         return hold_out(self.dataset.train, self.options.validation_share, self.options.seed)
 
-    def _build(self) -> tf.keras.Model:
+    def _build(self, part: Interactions | None = None) -> tf.keras.Model:
         tf.keras.utils.set_random_seed(self.options.seed)
-        model = build_model(self.config, self.statistics)
+        rated = part is not None and "rating_weight" in ZOO[self.config.model].hyperparameters
+        model = build_model(self.config, self.statistics.with_biases_of(part) if rated else self.statistics)
         for name in model.candidate_tower.cached_features:
             model.candidate_tower.encoders[name].trainable = False
         return model
@@ -202,7 +203,7 @@ class _Training:
     def _fit(self, phase: str, interactions: Interactions, valid: Interactions | None, epochs: int):
         options = self.options
         with self.strategy.scope():
-            model = self._build()
+            model = self._build(None if interactions is self.dataset.train else interactions)
             for name, weights in self.prepared.encoder_weights.items():
                 model.candidate_tower.encoders[name].set_weights(weights)
             model.compile(optimizer=self._optimizer(model))

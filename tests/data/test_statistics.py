@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfmmrec.data.dataset import dataset_from_frames
+from tfmmrec.data.rating_biases import rating_biases
 from tfmmrec.data.statistics import Statistics, compute_statistics, words_of
 from tfmmrec.encoders.text import split_words
 
@@ -151,5 +152,21 @@ def test_ratings_of_train(ratings, mean, stddev):
         train["stars"], test["stars"], interactions["rating"] = ratings, [99.0], "stars"
     found = compute_statistics(dataset_from_frames({"interactions": interactions}, {"train": train, "test": test}))
     assert (found.rating_mean, found.rating_stddev) == (mean, stddev)
+    if mean is None:
+        assert found.with_biases_of(None) is found
     assert len(found.query_rating_biases) == (2 if mean else 0)
     assert len(found.candidate_rating_biases) == (len(found.candidate_ids) if mean else 0)
+
+
+def test_biases_of_a_part_know_nothing_of_the_other_ratings():
+    train = pd.DataFrame({"who": list("qqrr"), "what": list("abab"), "stars": [1.0, 2.0, 4.0, 5.0]})
+    schema = {"interactions": {"train": "-", "query": "who", "candidate": "what", "rating": "stars"}}
+    dataset = dataset_from_frames(schema, {"train": train})
+    found, rest = compute_statistics(dataset), dataset.train.select(np.array([True, False, True, True]))
+    part = found.with_biases_of(rest)
+    expected = rating_biases(rest, 3.0)
+    np.testing.assert_array_equal(part.query_rating_biases, expected.of_queries)
+    np.testing.assert_array_equal(part.candidate_rating_biases, expected.of_candidates)
+    assert part.query_rating_biases != found.query_rating_biases
+    kept = {"query_rating_biases", "candidate_rating_biases"}
+    assert part.model_dump(exclude=kept) == found.model_dump(exclude=kept)

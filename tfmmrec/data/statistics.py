@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from tfmmrec.data.dataset import Dataset, Entities
+from tfmmrec.data.interactions import Interactions
 from tfmmrec.data.rating_biases import rating_biases, rating_moments
 from tfmmrec.schema import Feature
 
@@ -69,6 +70,17 @@ class Statistics(BaseModel):
     def num_candidates(self) -> int:
         return len(self.candidate_ids)
 
+    def with_biases_of(self, interactions: Interactions) -> Statistics:
+        """The same, with the ratings' biases of a part of train: of what is trained on, without what was held out."""
+        if self.rating_mean is None:
+            return self
+        biases = rating_biases(interactions, self.rating_mean)
+        of_both = {
+            "query_rating_biases": biases.of_queries.tolist(),
+            "candidate_rating_biases": biases.of_candidates.tolist(),
+        }
+        return self.model_copy(update=of_both)
+
     def save(self, path: Path) -> None:
         path.write_text(self.model_dump_json())
 
@@ -98,19 +110,17 @@ def compute_statistics(dataset: Dataset, max_words: int = 20_000, min_count: int
         }
 
     mean, stddev = rating_moments(dataset.train)
-    biases = None if mean is None else rating_biases(dataset.train, mean)
-    return Statistics(
+    found = Statistics(
         candidate_ids=dataset.candidates.ids.to_pylist(),
         query_ids=dataset.queries.ids.to_pylist(),
         candidate_counts=dataset.train.counts().tolist(),
         longest_history=int(np.diff(dataset.train.indptr).max(initial=0)),
         rating_mean=mean,
         rating_stddev=stddev,
-        query_rating_biases=[] if biases is None else biases.of_queries.tolist(),
-        candidate_rating_biases=[] if biases is None else biases.of_candidates.tolist(),
         candidates=side(dataset.candidates, dataset.schema.candidates.features),
         queries=side(dataset.queries, dataset.schema.queries.features),
     )
+    return found.with_biases_of(dataset.train)
 
 
 def _feature_statistics(feature: Feature, column, max_words: int, min_count: int) -> FeatureStatistics:
