@@ -62,7 +62,9 @@ def test_everything_is_given_as_a_share_of_the_best_possible(run, catalogue, eva
 def test_a_model_of_several_tasks_tells_of_each(catalogue, tmp_path):
     dataset = load_dataset(catalogue)
     run = untrained_run(dataset, tmp_path / "run", "multitask")
-    metrics = evaluate_run(run, dataset=dataset, baselines=False, report=False, other_data=True).metrics
+    metrics = evaluate_run(run, dataset=dataset, baselines=False, other_data=True).metrics
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<h2>Other tasks</h2>" in page and "Category of 8 new candidates" in page
     found = metrics["tasks"]["category"]  # of the garments' type, from their pictures
     assert found["num_candidates"] > 5 and 0 <= found["accuracy"] <= 1 and 0 <= found["most_frequent"] <= 1
     assert "rating" not in metrics["tasks"] and json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics

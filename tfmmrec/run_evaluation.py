@@ -18,7 +18,7 @@ from tfmmrec.report.page import write_report
 from tfmmrec.runs import Run, check_retriever, load_run
 from tfmmrec.search.cascade import DEPTH, CascadeScorer
 from tfmmrec.search.pair_scorer import PairScorer
-from tfmmrec.task_evaluation import evaluate_tasks
+from tfmmrec.task_evaluation import predict_tasks
 from tfmmrec.types import DataError, UsageError
 
 MAX_PAIRS = 100_000_000
@@ -60,7 +60,7 @@ def evaluate_run(
     Returns:
         The evaluation; its metrics have "baselines" (name -> slice -> metric -> value, and
         "share_of_oracle" where there is one) and "notes"; for a model of several tasks "tasks", see
-        `evaluate_tasks`; behind a retriever also "retriever" (its path, run_id and
+        `predict_tasks`; behind a retriever also "retriever" (its path, run_id and
         model, and the depth), and "retriever" among the baselines whether or not those are asked for.
 
     Raises:
@@ -107,12 +107,14 @@ def evaluate_run(
         for found in beside.values() if oracle is not None else ():
             best = metrics["oracle"]
             found["share_of_oracle"] = {name: share_of_oracle(found[name], best[name]) for name in best}
-    if tasks := evaluate_tasks(run, dataset, split, progress):
-        metrics["tasks"] = tasks
+    predictions = predict_tasks(run, dataset, split, progress)
+    if predictions:
+        metrics["tasks"] = {name: found.metrics() for name, found in predictions.items()}
     metrics["notes"] = notes
     evaluation.save(run.path)
     if report:
-        write_report(run_files(run.path, split)["report"], evaluation, dataset, run.config, run.path / "history.csv")
+        path, history = run_files(run.path, split)["report"], run.path / "history.csv"
+        write_report(path, evaluation, dataset, run.config, history, predictions=predictions)
     return evaluation
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -85,21 +85,84 @@ def predict_ratings(
     return RatingPredictor(run, dataset)(*rows)
 
 
-def evaluate_tasks(run: Run, dataset: Dataset, split: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Measures the tasks that a run's model has learned beside its retrieval.
+@dataclass(frozen=True)
+class PredictedRatings:
+    """The ratings of a part, beside what is expected.
+
+    Attributes:
+        truth: float64 `[n]`, as given.
+        expected: float `[n]`, by the model.
+        by_biases: float `[n]`, by the biases alone.
+        mean: of train's ratings.
+    """
+
+    truth: np.ndarray
+    expected: np.ndarray
+    by_biases: np.ndarray
+    mean: float
+
+    def metrics(self) -> dict[str, float]:
+        """num_ratings and rmse, and beside it that of the mean (mean_rmse) and of the biases alone (biases_rmse)."""
+        found = {"rmse": self.expected, "mean_rmse": self.mean, "biases_rmse": self.by_biases}
+        rmse = {name: float(np.sqrt(np.mean((ratings - self.truth) ** 2))) for name, ratings in found.items()}
+        return {"num_ratings": int(self.truth.size), **rmse}
+
+
+@dataclass(frozen=True)
+class PredictedLabels:
+    """The labels of candidates that train does not have, beside what is predicted.
+
+    Attributes:
+        labels: their names, `[num_labels]`.
+        several: whether a candidate may have more than one.
+        rows: int `[n]`, of the dataset's candidates.
+        codes: int `[n, num_values]`, the true labels of each, at least one; negative for none.
+        logits: float32 `[n, num_labels]`.
+        frequency: float32 `[num_labels]`, how many of train's candidates have each label.
+    """
+
+    labels: Sequence[str]
+    several: bool
+    rows: np.ndarray
+    codes: np.ndarray
+    logits: np.ndarray
+    frequency: np.ndarray
+
+    def metrics(self) -> dict[str, float]:
+        """num_candidates; accuracy and most_frequent, that of the label that most of train's candidates have.
+
+        With several labels it is r_precision, the share of true ones among as many of the likeliest labels as the
+        candidate has, and most_frequent is that of the most frequent labels.
+        """
+        often = np.broadcast_to(self.frequency, self.logits.shape)
+        numbers = {
+            name: float(np.mean([r_precision(*pair) for pair in zip(scores, self.codes, strict=True)]))
+            for name, scores in (("r_precision" if self.several else "accuracy", self.logits), ("most_frequent", often))
+        }
+        return {"num_candidates": int(self.rows.size), **numbers}
+
+    def true_labels(self, place: int) -> np.ndarray:
+        """The labels of candidate `rows[place]`, int `[num_true]`."""
+        return np.unique(self.codes[place][self.codes[place] >= 0])
+
+    def likeliest(self, place: int) -> np.ndarray:
+        """As many of the likeliest labels of candidate `rows[place]` as it has, the likeliest first."""
+        return _likeliest(self.logits[place], self.true_labels(place).size)
+
+
+def predict_tasks(
+    run: Run, dataset: Dataset, split: str, progress: Progress | None = None
+) -> dict[str, PredictedRatings | PredictedLabels]:
+    """What a run's model predicts beside its retrieval.
 
     Args:
         run: a finished run.
-        dataset: what to measure on.
+        dataset: what to predict of.
         split: the part whose ratings are predicted.
         progress: told what has been done.
 
     Returns:
-        Task -> its numbers, {} for a model of one task or where there is nothing to measure. `rating`: num_ratings and
-        rmse, and beside it that of the mean (mean_rmse) and of the biases alone (biases_rmse). `category`: on the
-        candidates that train does not have num_candidates and accuracy, and most_frequent, that of the category that
-        most of train's candidates have. `tags`: on the same r_precision, the share of true ones among as many of the
-        likeliest tags as the candidate has, and most_frequent, that of the most frequent tags.
+        rating, tags and category, as far as the model has learned them and there is something to measure.
     """
     part, model = getattr(dataset, split), run.model
     learns_ratings = getattr(model, "rating", None) is not None and "rating" in part.columns
@@ -111,43 +174,54 @@ def evaluate_tasks(run: Run, dataset: Dataset, split: str, progress: Progress | 
     if learns_ratings and np.isfinite(part.columns["rating"]).any():
         found["rating"] = _ratings(RatingPredictor(run, dataset, embedder), dataset.train, part)
     for name in labels:
-        if numbers := _labels(model, name, embedder, dataset.train.counts() > 0):
-            found[name] = numbers
+        predicted = _labels(run, name, embedder, dataset.train.counts() > 0)
+        if predicted.rows.size:
+            found[name] = predicted
     return found
 
 
-def _ratings(predict: RatingPredictor, train: Interactions, part: Interactions) -> dict[str, float]:
+def evaluate_tasks(
+    run: Run, dataset: Dataset, split: str, progress: Progress | None = None
+) -> dict[str, dict[str, float]]:
+    """Measures what `predict_tasks`, which takes the same, predicts.
+
+    Returns:
+        Task -> its numbers, see `PredictedRatings.metrics` and `PredictedLabels.metrics`.
+    """
+    return {name: found.metrics() for name, found in predict_tasks(run, dataset, split, progress).items()}
+
+
+def _ratings(predict: RatingPredictor, train: Interactions, part: Interactions) -> PredictedRatings:
     is_rated = np.isfinite(part.columns["rating"])
     rows = part.query_rows()[is_rated], part.indices[is_rated]
-    truth = part.columns["rating"][is_rated].astype(np.float64)
     biases = rating_biases(train, rating_moments(train)[0] or 0.0)
-    found = {"rmse": predict(*rows), "mean_rmse": np.full(truth.size, biases.mean), "biases_rmse": biases(*rows)}
-    rmse = {name: float(np.sqrt(np.mean((ratings - truth) ** 2))) for name, ratings in found.items()}
-    return {"num_ratings": int(truth.size), **rmse}
+    truth = part.columns["rating"][is_rated].astype(np.float64)
+    return PredictedRatings(truth, predict(*rows), biases(*rows), float(biases.mean))
 
 
-def _labels(model, name: str, embedder: Embedder, is_known: np.ndarray) -> dict[str, float]:
-    task, tables = model.labels[name], embedder.candidate_tables
+def _labels(run: Run, name: str, embedder: Embedder, is_known: np.ndarray) -> PredictedLabels:
+    model, tables = run.model, embedder.candidate_tables
+    task = model.labels[name]
     codes = task.codes({task.feature: {key: tf.constant(part) for key, part in tables[task.feature].items()}}).numpy()
-    counted, logits = [], []
+    measured, logits = [np.zeros(0, np.int64)], [np.zeros([0, task.num_labels], np.float32)]
     for start in range(0, embedder.num_candidates, _BATCH):
-        rows = np.arange(start, min(start + _BATCH, embedder.num_candidates))
+        rows = start + np.flatnonzero(~is_known[start : start + _BATCH])
+        if not rows.size:
+            continue
         features = tf.nest.map_structure(tf.constant, gather(tables, rows))
         embedded = model.candidate_tower.encode(features, training=False)
-        counted.append(task.counted(embedded, tf.constant(codes[rows])).numpy())
-        logits.append(model.predict_labels(name, embedded).numpy())
-    counted, logits = np.concatenate(counted), np.concatenate(logits)
-    measured = np.flatnonzero(counted & ~is_known)
-    if not measured.size:
-        return {}
-    seen = codes[is_known]
-    frequency = np.bincount(seen[seen >= 0], minlength=task.num_labels).astype(np.float32)
-    metric = "r_precision" if task.several else "accuracy"
-    found = {metric: logits, "most_frequent": np.broadcast_to(frequency, logits.shape)}
-    numbers = {
-        key: float(np.mean([r_precision(scores[row], codes[row]) for row in measured])) for key, scores in found.items()
-    }
-    return {"num_candidates": int(measured.size), **numbers}
+        counted = task.counted(embedded, tf.constant(codes[rows])).numpy()
+        measured.append(rows[counted])
+        logits.append(model.predict_labels(name, embedded).numpy()[counted])
+    measured, seen = np.concatenate(measured), codes[is_known]
+    return PredictedLabels(
+        labels=run.statistics.candidates[task.feature].vocabulary[: task.num_labels],
+        several=task.several,
+        rows=measured,
+        codes=codes[measured],
+        logits=np.concatenate(logits),
+        frequency=np.bincount(seen[seen >= 0], minlength=task.num_labels).astype(np.float32),
+    )
 
 
 def r_precision(scores: np.ndarray, codes: np.ndarray) -> float:
@@ -160,8 +234,11 @@ def r_precision(scores: np.ndarray, codes: np.ndarray) -> float:
         codes: int `[n]`, the true labels, at least one; negative for none.
     """
     truth = np.unique(codes[codes >= 0])
-    best = np.argsort(-scores, kind="stable")[: truth.size]
-    return float(np.isin(best, truth).mean())
+    return float(np.isin(_likeliest(scores, truth.size), truth).mean())
+
+
+def _likeliest(scores: np.ndarray, number: int) -> np.ndarray:
+    return np.argsort(-scores, kind="stable")[:number]
 
 
 def _places(ids: Sequence[str], entities: Entities) -> np.ndarray:

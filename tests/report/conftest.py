@@ -11,8 +11,31 @@ from PIL import Image
 
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.evaluation import Evaluation, evaluate
+from tfmmrec.task_evaluation import PredictedLabels, PredictedRatings
 
 NUM_QUERIES, NUM_CANDIDATES = 30, 24
+
+# of errors 1, 0, 1, 0 and, by the biases, 1, 1, 1, 1; the mean is 3
+RATINGS = PredictedRatings(
+    np.array([1.0, 2.0, 4.0, 5.0]), np.array([2.0, 2.0, 3.0, 5.0]), np.array([2.0, 3.0, 5.0, 4.0]), 3.0
+)
+TYPES = PredictedLabels(  # the second is taken for a sock
+    labels=["sock", "hat", "<i>scarf"],
+    several=False,
+    rows=np.array([2, 3, 4]),
+    codes=np.array([[0], [1], [1]]),
+    logits=np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0], [0.0, 1.0, 0.0]], np.float32),
+    frequency=np.array([9.0, 1.0, 0.0], np.float32),
+)
+TAGS = PredictedLabels(  # of the first's two tags one is found
+    labels=["warm", "red", "long"],
+    several=True,
+    rows=np.array([2, 3]),
+    codes=np.array([[0, 1], [2, -1]]),
+    logits=np.array([[3.0, 0.0, 1.0], [0.0, 1.0, 2.0]], np.float32),
+    frequency=np.array([1.0, 5.0, 3.0], np.float32),
+)
+PREDICTIONS = {"rating": RATINGS, "tags": TAGS, "category": TYPES}
 
 
 def picture_bytes(colour="red", size=(40, 60), format="PNG", mode="RGB") -> bytes:

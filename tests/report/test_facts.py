@@ -21,13 +21,13 @@ def test_how_the_run_was_made(shop):
         run_id="0123456789abcdef",
         version="9.8",
         model="two_tower",
-        hyperparameters={"dim": 32},
+        hyperparameters={"dim": 32, "alignment": ["subspace", "conversion"]},
         options={"batch_size": 512, "learning_rate": 0.003, "weight_decay": 0.0, "seed": 0},
         data_schema=shop.schema,
         num_epochs=7,
     )
     facts = run_facts(shop, config)
-    assert facts["Hyperparameters"] == "dim = 32"
+    assert facts["Hyperparameters"] == "dim = 32, alignment = [subspace, conversion]"
     assert facts["Training"] == "7 epochs · batch 512 · learning rate 0.003 · seed 0"
     assert facts["Run"] == "0123456789ab · tfmmrec 9.8"
 

@@ -38,6 +38,12 @@ def test_hits_and_cold_ones_are_marked_in_words(gallery):
     assert marked.count("✓ hit") == 1 and marked.count(">cold<") == 1
 
 
+def test_captions_stand_in_place_of_the_other_columns(gallery):
+    strip = gallery.strip([2, 3], hits=[3], captions={2: ["<hat>", "taken for sock"], 3: ["sock"]}, mark="right")
+    assert "&lt;hat&gt;</span>" in strip and strip.count('class="also"') == 3
+    assert strip.count("✓ right") == 1 and "✓ hit" not in strip
+
+
 def test_without_pictures_titles_stand_alone():
     strip = Gallery(make_shop(pictures=False)).strip([2], hits=[2])
     assert "garment 2" in strip and "✓ hit" in strip

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.report.conftest import evaluated, make_shop
+from tests.report.conftest import PREDICTIONS, evaluated, make_shop
 from tfmmrec.evaluation import evaluate
 from tfmmrec.report import write_report
 
@@ -91,6 +91,14 @@ def test_without_pictures_history_cold_slice_and_baselines(tmp_path):
     check(page)
     assert "<h2>Learning</h2>" not in page and "<img" not in page
     assert "garment 2" in page and page.count("<article>") == 12
+
+
+def test_what_else_the_model_predicts(tmp_path, shop, evaluation):
+    write_report(tmp_path / "report.html", evaluation, shop, model="multitask", predictions=PREDICTIONS)
+    page = (tmp_path / "report.html").read_text()
+    check(page)
+    assert page.index("<h2>Metrics</h2>") < page.index("<h2>Other tasks</h2>") < page.index("<h2>Popularity</h2>")
+    assert "taken for sock" in page and "Ratings are those given in test" in page
 
 
 def test_without_recommendations(tmp_path, shop):

@@ -34,12 +34,20 @@ def run_facts(dataset: Dataset, config: RunConfig | None = None) -> dict[str, st
     if config is not None:
         facts |= {
             "Model": config.model,
-            "Hyperparameters": ", ".join(f"{name} = {value}" for name, value in config.hyperparameters.items())
-            or "the model's own",
+            "Hyperparameters": _settings(config.hyperparameters) or "the model's own",
             "Training": _training(config),
             "Run": f"{config.run_id[:12]} · tfmmrec {config.version}",
         }
     return {label: text for label, text in facts.items() if text}
+
+
+def _settings(values: dict[str, Any]) -> str:
+    """As `--set` takes them."""
+    texts = {
+        name: f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+        for name, value in values.items()
+    }
+    return ", ".join(f"{name} = {text}" for name, text in texts.items())
 
 
 def _cold(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -55,19 +55,31 @@ class Gallery:
         """The first of the words."""
         return self.words(row)[0]
 
-    def strip(self, rows: Sequence[int], hits: Iterable[int] = (), cold: Iterable[int] = ()) -> Markup:
+    def strip(
+        self,
+        rows: Sequence[int],
+        hits: Iterable[int] = (),
+        cold: Iterable[int] = (),
+        captions: Mapping[int, Sequence[str]] | None = None,
+        mark: str = "hit",
+    ) -> Markup:
         """Candidates side by side, in their order.
 
         Args:
             rows: candidate rows.
             hits: those that should have been found.
             cold: those that training never saw.
+            captions: lines under the title of each, in place of the other columns that are shown.
+            mark: what is written on a hit.
         """
         hits, cold = set(hits), set(cold)
         kind = "strip" if self.picture else "strip bare"
         return element(
             "ol",
-            *(self._tile(row, row in hits, row in cold) for row in rows),
+            *(
+                self._tile(row, mark if row in hits else None, row in cold, None if captions is None else captions[row])
+                for row in rows
+            ),
             class_=kind,
             style=f"--shape: {self._shape:.3g}",
         )
@@ -78,15 +90,15 @@ class Gallery:
         there = self.candidates.features[self.picture].is_valid().to_numpy(zero_copy_only=False)
         return self.candidates.image_bytes(self.picture, np.flatnonzero(there)[:15])
 
-    def _tile(self, row: int, is_hit: bool, is_cold: bool) -> Markup:
+    def _tile(self, row: int, hit: str | None, is_cold: bool, caption: Sequence[str] | None) -> Markup:
         title, *others = self.words(row)
-        marks = [element("span", "✓ hit", class_="mark hit") if is_hit else None]
+        marks = [element("span", f"✓ {hit}", class_="mark hit") if hit else None]
         marks.append(element("span", "cold", class_="mark cold") if is_cold else None)
         text = [element("span", title, class_="title", title=title)]
-        if others:
-            text.append(element("span", " · ".join(others), class_="also"))
+        others = [" · ".join(others)] if caption is None else caption
+        text += [element("span", line, class_="also") for line in others if line]
         picture = element("div", self._picture(row, title), *marks, class_="frame") if self.picture else join(marks)
-        return element("li", picture, *text, class_="hit" if is_hit else None)
+        return element("li", picture, *text, class_="hit" if hit else None)
 
     def _picture(self, row: int, title: str) -> Markup:
         if row not in self._uris:

@@ -71,7 +71,7 @@ def comparison(metrics: Metrics, model: str, metrics_shown: list[str], slices: l
         body.append(_row("Best possible", metrics["oracle"], columns, {}, metrics_shown[0], class_="oracle"))
     head = element("thead", element("tr", element("td", rowspan=2), *groups), element("tr", *heads))
     table = element("table", head, element("tbody", *body))
-    return _scrolling(table, f"{model} beside its baselines", narrow=len(columns) < 5)
+    return scrolling(table, f"{model} beside its baselines", narrow=len(columns) < 5)
 
 
 def everything(metrics: Metrics) -> Markup:
@@ -93,7 +93,7 @@ def everything(metrics: Metrics) -> Markup:
         summary = element(
             "summary", slice_label(name), " ", element("span", f"{metrics[name]['num_queries']:,} queries")
         )
-        folded.append(element("details", summary, _scrolling(table, f"All metrics: {slice_label(name)}", narrow=True)))
+        folded.append(element("details", summary, scrolling(table, f"All metrics: {slice_label(name)}", narrow=True)))
     return join(folded)
 
 
@@ -125,7 +125,7 @@ def _against_baselines(metrics: Metrics, name: str, metric: str) -> str | None:
     return f"{change} {model_label(label)} ({value:.3f})"
 
 
-def _scrolling(table: Markup, label: str, narrow: bool = False) -> Markup:
+def scrolling(table: Markup, label: str, narrow: bool = False) -> Markup:
     """A wide table that scrolls by itself on a narrow screen, by keyboard too."""
     return element(
         "div", table, class_="scroll narrow" if narrow else "scroll", tabindex=0, role="region", aria_label=label

@@ -29,12 +29,23 @@ def _bars(metrics: Mapping[str, Any], model: str, metric: str, slice_name: str) 
         if metric in baseline.get(slice_name, {}):
             values[model_label(name)] = baseline[slice_name][metric]
     best = metrics.get("oracle", {}).get(slice_name, {}).get(metric)
+    return bars(values, f"{slice_label(slice_name)}: {metric_label(metric)}", best)
+
+
+def bars(values: Mapping[str, float], title: str, best: float | None = None) -> Markup:
+    """A plot of one number of several models, the first of them in colour.
+
+    Args:
+        values: name -> number, 0 or more.
+        title: the caption.
+        best: the best possible number, as a line.
+    """
 
     def draw(axes) -> None:
         names, heights = list(values), list(values.values())
         colours = [ACCENT] + [SOFT] * (len(names) - 1)
-        bars = axes.barh(range(len(names)), heights, color=colours, height=0.66)
-        axes.bar_label(bars, [f"{value:.3f}" for value in heights], color=INK, padding=4)
+        drawn = axes.barh(range(len(names)), heights, color=colours, height=0.66)
+        axes.bar_label(drawn, [f"{value:.3f}" for value in heights], color=INK, padding=4)
         axes.set_yticks(range(len(names)), names, color=INK)
         axes.invert_yaxis()
         axes.tick_params(length=0)
@@ -48,7 +59,6 @@ def _bars(metrics: Mapping[str, Any], model: str, metric: str, slice_name: str) 
                 textcoords="offset points", ha="right", va="bottom", color=MUTED,
             )  # fmt: skip
 
-    title = f"{slice_label(slice_name)}: {metric_label(metric)}"
     told = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
     told += f"; the best possible ranking {best:.3f}" if best is not None else ""
     return plot(draw, title, f"Bars of {title}. {told}.", height=0.7 + 0.34 * len(values))

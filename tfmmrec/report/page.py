@@ -19,6 +19,7 @@ from tfmmrec.report.metric_tables import comparison, everything, tiles
 from tfmmrec.report.model_bars import model_bars
 from tfmmrec.report.popularity import popularity_plot, popularity_shares, popularity_table, popularity_words
 from tfmmrec.report.style import STYLE
+from tfmmrec.report.task_section import Predictions, task_examples, task_lead, task_plots, task_table
 from tfmmrec.runs import RunConfig
 
 NUM_EXAMPLES = 12
@@ -33,6 +34,7 @@ def write_report(
     history: str | Path | None = None,
     model: str | None = None,
     seed: int = 0,
+    predictions: Predictions | None = None,
 ) -> Path:
     """Writes the report, whole or not at all.
 
@@ -44,7 +46,8 @@ def write_report(
         config: of the run, for its facts.
         history: the run's history.csv; without it, or where there is no such file, no learning curves.
         model: what the model is called; the config's model when None.
-        seed: of the choice of queries.
+        seed: of the choice of queries and of labelled candidates.
+        predictions: what the model predicts beside its ranking, see `predict_tasks`.
 
     Returns:
         The path.
@@ -53,12 +56,15 @@ def write_report(
     model = model or (config.model if config is not None else "model")
     metrics = evaluation.metrics
     k = main_cutoff(cutoffs(metrics))
+    gallery = Gallery(dataset)
     sections = [
         _head(metrics, dataset, config, model, k),
         _metrics(metrics, model, k),
+        _tasks(predictions, metrics["split"], model, gallery, seed),
         _learning(history, config),
         _popularity(evaluation, dataset, k),
-        _examples(evaluation, dataset, seed),
+        _examples(evaluation, dataset, gallery, seed),
+        _unreadable(gallery),
         element("footer", f"Written by tfmmrec on {datetime.now(UTC):%Y-%m-%d}."),
     ]
     title = f"{model} on {dataset_name(dataset)}"
@@ -127,6 +133,18 @@ def _reading(metrics) -> str:
     return text
 
 
+def _tasks(predictions, split, model, gallery, seed) -> Markup | None:
+    if not predictions:
+        return None
+    return _section(
+        "Other tasks",
+        task_table(predictions, model),
+        element("div", *task_plots(predictions, model), class_="plots"),
+        *task_examples(predictions, gallery, seed),
+        lead=task_lead(predictions, split),
+    )
+
+
 def _learning(history, config) -> Markup | None:
     curves = read_history(history) if history is not None else {}
     chosen = config.num_epochs if config is not None else None
@@ -143,18 +161,20 @@ def _popularity(evaluation, dataset, k) -> Markup | None:
     return _section("Popularity", element("div", *shown, class_="plots"), lead=popularity_words(shares))
 
 
-def _examples(evaluation, dataset, seed) -> Markup | None:
+def _examples(evaluation, dataset, gallery, seed) -> Markup | None:
     if not evaluation.recommendations.num_rows:
         return None
-    gallery = Gallery(dataset)
     rows = choose_queries(evaluation.query_rows, NUM_EXAMPLES, seed)
     shown = show_examples(evaluation, dataset, gallery, rows)
     lead = f"{len(rows)} queries drawn at random"
     lead += ", half of them with something cold to find." if "cold" in evaluation.query_rows else "."
     lead += " A hit is what the query chose in the part that was kept from training."
+    return _section("Queries", shown, lead=lead)
+
+
+def _unreadable(gallery) -> Markup | None:
     broken = gallery.num_unreadable
-    note = element("p", f"{broken:,} of these pictures could not be read.", class_="facts") if broken else None
-    return _section("Queries", shown, note, lead=lead)
+    return element("p", f"{broken:,} of these pictures could not be read.", class_="facts") if broken else None
 
 
 __all__ = ["NUM_EXAMPLES", "write_report"]

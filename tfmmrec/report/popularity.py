@@ -92,14 +92,14 @@ def popularity_plot(shares: PopularityShares, k: int) -> Markup:
         )
         names = ["never", *(str(tenth) for tenth in range(1, 1 + NUM_GROUPS))]
         axes.set_xticks(places[shown], names[shown])
-        axes.set_xlabel("tenths of the catalogue, from least to most chosen")
+        axes.set_xlabel("tenths of those chosen in training, from least to most")
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0, labelcolor=MUTED)
-        axes.legend(frameon=False, labelcolor=INK, handlelength=1.0, loc="upper left")
+        axes.legend(frameon=False, labelcolor=INK, handlelength=1.0, loc="best")
 
     return plot(draw, "By popularity in training", f"Bars by popularity. {popularity_words(shares)}")
 
@@ -131,9 +131,9 @@ def popularity_words(shares: PopularityShares) -> str:
     """A sentence or two on what the plot says."""
     most, wanted = shares.recommended[-1], shares.positives[-1]
     text = (
-        f"The most chosen tenth of the catalogue is {most:.0%} of what is recommended and {wanted:.0%} of what should "
+        f"The most chosen tenth of the candidates in training is {most:.0%} of what is recommended and {wanted:.0%} of "
+        "what should be found."
     )
-    text += "be found."
     if shares.catalogue[0] > 0:
         text += (
             f" Candidates without a choice in training are {shares.catalogue[0]:.0%} of the catalogue, "

@@ -58,14 +58,15 @@ th, td { padding: 0.5rem 0.9rem; text-align: right; white-space: nowrap; vertica
 tbody tr { border-top: 1px solid var(--line); }
 thead th { font-weight: 500; color: var(--muted); font-size: 0.82rem; padding-block: 0.35rem; }
 thead th.group { color: var(--ink); font-weight: 600; font-size: 0.93rem; text-align: left; padding-top: 0.7rem; }
+thead th.left { text-align: left; }
 .group, .first { border-left: 1px solid var(--line); }
 tbody th { text-align: left; font-weight: 500; position: sticky; left: 0; background: var(--card); }
-tr.mine th, tr.mine td { color: var(--accent); font-weight: 600; }
+tr.mine th, tr.mine td, td.mine { color: var(--accent); font-weight: 600; }
 tr.oracle th, tr.oracle td { color: var(--muted); }
 td.best { font-weight: 700; }
 .sub { display: block; font-size: 0.78rem; font-weight: 400; color: var(--muted); }
 details { border-top: 1px solid var(--line); padding: 0.55rem 0; }
-h3 + details { margin-top: 0.6rem; }
+h3 + details, h3 + article { margin-top: 0.6rem; }
 details:last-of-type { border-bottom: 1px solid var(--line); }
 summary { cursor: pointer; font-weight: 500; }
 summary span { color: var(--muted); font-weight: 400; font-size: 0.88rem; margin-left: 0.3rem; }
