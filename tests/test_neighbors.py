@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import tfmmrec.neighbors
-from tfmmrec.neighbors import nearest, nearest_cosines, neighbor_dots, neighbor_sums, normalized
+from tfmmrec.neighbors import in_blocks, nearest, nearest_cosines, neighbor_dots, neighbor_sums, normalized
 
 # of 4: row 1 has only itself, row 3 has none, row 2 has row 0 twice; unsorted
 NEIGHBORS = np.array([[2, 0, 1], [1, -1, -1], [0, 2, 0], [-1, -1, -1]])
@@ -34,6 +34,30 @@ def test_nearest_by_the_cosine_among_what_is_there(monkeypatch, at_a_time):
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     expected = np.take_along_axis(unit @ unit.T, np.maximum(found, 0), axis=1)
     np.testing.assert_allclose(cosines, np.where(found.numpy() >= 0, expected, 0), atol=1e-6)
+
+
+def test_long_work_is_told(monkeypatch, caplog):
+    vectors = tf.constant(drawn(8, 3))
+    monkeypatch.setattr(tfmmrec.neighbors, "_SIMILARITIES", 8)
+    with caplog.at_level("INFO", logger="tfmmrec"):
+        nearest(vectors, 2)
+        assert not caplog.messages
+        monkeypatch.setattr(tfmmrec.neighbors, "_LONG", 8 * 8 * 3)
+        nearest(vectors, 2)
+    assert caplog.messages == [f"the nearest of 8: {share} %" for share in (0, 10, 20, 30, 50, 60, 70, 80)]
+
+
+@pytest.mark.parametrize("batch", [0, 1, 5])
+def test_a_function_of_rows_in_blocks(monkeypatch, batch):
+    monkeypatch.setattr(tfmmrec.neighbors, "_SIMILARITIES", 7)
+    inputs, sizes = {"a": tf.ones([batch, 2]), "b": tf.range(batch)}, []
+
+    def function(part):
+        sizes.append(len(part["b"]))
+        return part["a"] * tf.cast(part["b"], tf.float32)[:, None]
+
+    np.testing.assert_array_equal(in_blocks(function, inputs, 3), np.arange(batch)[:, None] * [1, 1])
+    assert sizes == {0: [0], 1: [1], 5: [2, 2, 1]}[batch]
 
 
 def test_normalized_is_symmetric_by_the_sums_of_rows():

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+_LOG = logging.getLogger(__name__)
 _SIMILARITIES = 2**24  # held at a time while the nearest are looked for: 64 MiB
+_LONG = 2**40  # products, from which on the log says how far it is
 
 
 def nearest(vectors: tf.Tensor, num_neighbors: int) -> tf.Tensor:
@@ -15,7 +21,8 @@ def nearest(vectors: tf.Tensor, num_neighbors: int) -> tf.Tensor:
 def nearest_cosines(vectors: tf.Tensor, num_neighbors: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Each row's nearest by the cosine, itself among them, and those cosines.
 
-    It takes n² dim products, but holds no more than 16 million cosines at a time.
+    It takes n² dim products, but holds no more than 16 million cosines at a time. Where those are many, the log tells
+    how far it is.
 
     Args:
         vectors: float32 `[n, dim]`; rows of zeros are absent: they have no neighbours and are nobody's.
@@ -28,14 +35,44 @@ def nearest_cosines(vectors: tf.Tensor, num_neighbors: int) -> tuple[tf.Tensor, 
     present = tf.reduce_any(vectors != 0.0, axis=1)  # [n]
     size = vectors.shape[0]
     rows = max(1, _SIMILARITIES // max(size, 1))
-    neighbors, cosines = [], []
+    neighbors, cosines, told = [], [], 0
+    is_long = size * size * vectors.shape[1] >= _LONG
     for start in range(0, size, rows):
+        tenths = 10 * start // size
+        if is_long and tenths >= told:
+            _LOG.info("the nearest of %d: %d %%", size, 10 * tenths)
+            told = tenths + 1
         products = tf.matmul(vectors[start : start + rows], vectors, transpose_b=True)  # [rows, n]
         found, places = tf.math.top_k(tf.where(present, products, -2.0), min(num_neighbors, size))
         has_one = present[start : start + rows, None] & (found > -2.0)
         neighbors.append(tf.where(has_one, tf.cast(places, tf.int64), -1))
         cosines.append(tf.where(has_one, found, 0.0))
     return tf.concat(neighbors, axis=0), tf.concat(cosines, axis=0)
+
+
+def in_blocks(function: Callable[[Any], tf.Tensor], inputs: Any, num_columns: int) -> tf.Tensor:
+    """A function of rows, of as many at a time as it can hold 16 million numbers for.
+
+    Args:
+        function: tensors `[n, ...]`, in whatever structure `inputs` has -> float32 `[n, dim]`, each row by itself.
+        inputs: tensors `[batch, ...]`.
+        num_columns: how many numbers it holds for a row.
+
+    Returns:
+        float32 `[batch, dim]`.
+    """
+    size = max(1, _SIMILARITIES // max(num_columns, 1))
+    batch = tf.shape(tf.nest.flatten(inputs)[0])[0]
+
+    def step(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        block = tf.nest.map_structure(lambda tensor: tensor[start : start + size], inputs)
+        return start + size, found.write(start // size, function(block))
+
+    def by_blocks() -> tf.Tensor:
+        found = tf.TensorArray(tf.float32, -(-batch // size), infer_shape=False, element_shape=[None, None])
+        return tf.while_loop(lambda start, _: start < batch, step, (0, found), parallel_iterations=1)[1].concat()
+
+    return tf.cond(batch <= size, lambda: function(inputs), by_blocks)
 
 
 def normalized(neighbors: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -13,11 +13,11 @@ def units(seed, num):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def made():
+def made(in_order=False):
     """A graph and its reference set, in which number 2 is absent."""
     reference = units(0, NUM)
     reference[2] = 0.0
-    graph = ContentGraph(NUM, NEIGHBORS)
+    graph = ContentGraph(NUM, NEIGHBORS, in_order)
     graph(tf.constant(reference))  # creates the weights
     graph.set_reference(reference)
     return graph, reference
@@ -63,6 +63,37 @@ def test_looked_up_or_looked_for_in_one_batch():
     found = graph(tf.constant(mixed), rows=tf.constant([5, -1]))
     np.testing.assert_allclose(found[0], graph(tf.constant(reference), rows=tf.range(NUM))[5])
     np.testing.assert_allclose(found[1], graph(tf.constant(mixed[1:]))[0], rtol=1e-5, atol=1e-7)
+
+
+def noted_sizes(graph, monkeypatch):
+    """How many rows have their neighbours looked for at a time."""
+    sizes, look = [], graph._of_nearest
+    monkeypatch.setattr(graph, "_of_nearest", lambda vectors: (sizes.append(len(vectors)), look(vectors))[1])
+    return sizes
+
+
+def test_the_whole_set_in_its_order_is_looked_up_where_nobody_says_rows(monkeypatch):
+    graph, reference = made(in_order=True)
+    alone = np.concatenate([graph(tf.constant(reference[row : row + 1])) for row in range(NUM)])
+    np.testing.assert_allclose(alone, made()[0](tf.constant(reference)), rtol=1e-4, atol=1e-6)
+    changed = reference.copy()
+    changed[[0, 4]] = units(1, 2)
+    expected = made()[0](tf.constant(changed))
+    sizes = noted_sizes(graph, monkeypatch)
+    np.testing.assert_allclose(graph(tf.constant(reference)), alone, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(graph(tf.constant(changed)), expected, rtol=1e-4, atol=1e-6)
+    assert sizes == [0, 2]
+
+
+def test_neighbours_are_looked_for_some_rows_at_a_time(monkeypatch):
+    graph, _ = made()
+    new = tf.constant(units(1, 7))
+    expected = graph(new)
+    monkeypatch.setattr("tfmmrec.neighbors._SIMILARITIES", 3 * NUM)
+    sizes = noted_sizes(graph, monkeypatch)
+    np.testing.assert_allclose(graph(new), expected, rtol=1e-5, atol=1e-7)
+    assert sizes == [3, 3, 1]
+    np.testing.assert_allclose(tf.function(graph)(new), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_without_a_reference_set_everybody_is_alone():

@@ -64,3 +64,14 @@ def test_what_a_catalogue_lacks_is_absent():
     kept = np.abs(graph.reference.numpy()).max(axis=1) > 0
     known = np.flatnonzero(catalogue().train.counts() > 0)
     np.testing.assert_array_equal(kept, known >= 10)
+
+
+def test_a_step_over_the_whole_catalogue_looks_for_no_neighbours(monkeypatch):
+    ready_made = made(candidate_id=False, loss="full_softmax")
+    model, sizes = ready_made.model, []
+    for graph in model.candidate_tower.fusion.content_graphs.values():
+        look = graph._of_nearest
+        monkeypatch.setattr(graph, "_of_nearest", lambda rows, look=look: (sizes.append(len(rows)), look(rows))[1])
+    batch = tf.nest.map_structure(tf.constant, ready_made.stream.batch(0))
+    assert np.isfinite(model.compute_loss(batch, training=True))
+    assert sizes and set(sizes) == {0}

@@ -49,6 +49,16 @@ def test_known_candidates_without_an_edge_are_outside_the_graph():
     np.testing.assert_allclose(found[0], TABLE[2], rtol=1e-5)  # cosine 0 with 1, (√½ + 0) / 2 with 2
 
 
+def test_neighbours_are_looked_for_some_candidates_at_a_time(monkeypatch):
+    layer, random = made(), np.random.default_rng(0)
+    given = embedded([-1, 1, -1, -1, -1], random.normal(size=(5, 2)), random.normal(size=(5, 3)))
+    expected, look, sizes = layer(given), layer._of_neighbors, []
+    monkeypatch.setattr("tfmmrec.neighbors._SIMILARITIES", 3 * 3 * 6)
+    monkeypatch.setattr(layer, "_of_neighbors", lambda some: (sizes.append(len(some["text"])), look(some))[1])
+    np.testing.assert_allclose(layer(given), expected, rtol=1e-6)
+    assert sizes == [3, 1]
+
+
 def test_ids_say_their_rows():
     encoder = GraphIdentifier(["a", "b"], 3)
     found = encoder(encoder.preprocess(tf.constant(["b", "x"])))

@@ -32,7 +32,7 @@ class GraphFusion(tf.keras.layers.Layer):
     with h_m zero where the modality is absent, and direct modalities as they are in place of h_m (under concat added).
 
     The graphs' candidates are given by `set_content`; until then every candidate is alone. Where a direct modality says
-    its `row`, candidates that are in the graphs are looked up there.
+    its `row`, candidates that are in the graphs are looked up there; where none does, the whole of them in their order.
 
     Args:
         dim: size of the result.
@@ -89,6 +89,7 @@ class GraphFusion(tf.keras.layers.Layer):
         self.graphs, self.num_reference = tuple(sorted(graphs)), num_reference
 
     def build(self, input_shape):
+        says_rows = any("row" in input_shape[name] for name in self.direct if name in input_shape)
         for place, name in enumerate(sorted(input_shape)):
             size = input_shape[name]["vector"][-1]
             if name in self.direct:
@@ -102,7 +103,7 @@ class GraphFusion(tf.keras.layers.Layer):
                 self.dim, self.activation, use_bias=False, name=f"projection_{place}"
             )
             if name in self.graphs:
-                graph = ContentGraph(self.num_reference, self.num_neighbors, name=f"graph_{place}")
+                graph = ContentGraph(self.num_reference, self.num_neighbors, not says_rows, name=f"graph_{place}")
                 graph.build(tf.TensorShape([None, size]))
                 self.content_graphs[name] = graph
         if self.aggregation == "sum":

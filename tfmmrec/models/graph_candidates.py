@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.neighbors import in_blocks
 from tfmmrec.types import Embedded, UsageError
 
 
@@ -82,7 +83,8 @@ class GraphCandidates(tf.keras.layers.Layer):
             name: _unit(*(tf.gather(embedded[name][key], others[:, 0]) for key in ("vector", "present")))
             for name in self.content
         }
-        return tf.tensor_scatter_nd_update(vectors, others, self._of_neighbors(content))
+        held = self.num_known * (2 * len(content) + 2)  # cosines, and who has what, of each modality, and their sums
+        return tf.tensor_scatter_nd_update(vectors, others, in_blocks(self._of_neighbors, content, held))
 
     def _of_neighbors(self, content: Mapping[str, tf.Tensor]) -> tf.Tensor:
         total, shared = [], []
