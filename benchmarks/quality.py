@@ -130,7 +130,7 @@ def _trained(dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[s
     with tempfile.TemporaryDirectory() as temporary:
         start = time.perf_counter()
         own = {key: settings.pop(key) for key in list(settings) if key in TrainingOptions.model_fields}
-        options = TrainingOptions(**(ZOO[name].training_of(settings) | own | {"seed": seed}))
+        options = TrainingOptions(**(ZOO[name].training_of(settings, len(dataset.candidates)) | own | {"seed": seed}))
         run = train(dataset, Path(temporary) / "run", name, settings, options)
         minutes = (time.perf_counter() - start) / 60
         metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics

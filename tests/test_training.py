@@ -259,6 +259,16 @@ def test_defaults_are_the_zoo_s(tmp_path, monkeypatch):
     assert run.config.options == TrainingOptions(**ZOO["id_only"].training).model_dump()
 
 
+def test_defaults_suit_the_loss_that_the_size_of_the_catalogue_chooses(tmp_path, monkeypatch):
+    from tfmmrec.zoo import ZOO
+
+    monkeypatch.setattr("tfmmrec.models.loss_choice.FULL_SOFTMAX_LIMIT", 5)
+    monkeypatch.setitem(ZOO["id_only"].losses["sampled_softmax"], "epochs", 1)
+    run = train(choices(), tmp_path / "run", "id_only", {"dim": 4}, progress=False)
+    assert run.model.loss_name == "sampled_softmax"
+    assert run.config.options == TrainingOptions(**ZOO["id_only"].losses["sampled_softmax"]).model_dump()
+
+
 def test_history_is_a_table(run):
     with open(run.path / "history.csv", newline="") as file:
         (head, *rows) = csv.reader(file)

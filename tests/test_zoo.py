@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from tfmmrec.models.loss_choice import FULL_SOFTMAX_LIMIT
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import UsageError
 from tfmmrec.zoo import ZOO, ZooEntry, check_hyperparameters
@@ -81,6 +82,19 @@ def test_training_options_suit_the_loss():
     of_interactions = entry.training_of({"loss": "bpr"})  # many more steps an epoch: smaller ones
     assert of_interactions["learning_rate"] < entry.training["learning_rate"]
     assert of_interactions == ZOO["vbpr"].training_of({}) != ZOO["vbpr"].training_of({"loss": "auto"})
+
+
+def test_training_options_follow_auto_beyond_the_full_softmax():
+    """Where it is the sampled softmax, whose rows are interactions."""
+    many = FULL_SOFTMAX_LIMIT + 1
+    for name in ("two_tower", "id_only", "content_only", "history_only"):
+        entry = ZOO[name]
+        assert entry.training_of({}, many) == entry.training_of({"loss": "sampled_softmax"}) != entry.training
+        assert entry.training_of({}, many) == entry.training_of({"loss": "auto"}, many)
+        assert entry.training_of({}, FULL_SOFTMAX_LIMIT) == entry.training == entry.training_of({})
+        assert entry.training_of({"loss": "multinomial"}, many) == entry.training
+    assert ZOO["vbpr"].training_of({"loss": "auto"}, many) == ZOO["vbpr"].training == ZOO["vbpr"].training_of({}, many)
+    assert ZOO["mult_dae"].training_of({}, many) == ZOO["mult_dae"].training
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -95,13 +95,13 @@ def train(
 
 
 def _new_config(dataset, model, hyperparameters, options, dataset_config) -> RunConfig:
-    check_hyperparameters(model, hyperparameters or {})
+    check_hyperparameters(model, own := hyperparameters or {})
     return RunConfig(
         run_id=uuid.uuid4().hex,
         version=tfmmrec.__version__,
         model=model,
-        hyperparameters=hyperparameters or {},
-        options=(options or TrainingOptions(**ZOO[model].training_of(hyperparameters or {}))).model_dump(),
+        hyperparameters=own,
+        options=(options or TrainingOptions(**ZOO[model].training_of(own, len(dataset.candidates)))).model_dump(),
         data_schema=dataset.schema,
         dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
         dataset_config=dataset_config,

@@ -15,6 +15,7 @@ from tfmmrec.models.bm3 import build_bm3
 from tfmmrec.models.freedom import build_freedom
 from tfmmrec.models.lattice import build_lattice
 from tfmmrec.models.lightgcn import build_lightgcn
+from tfmmrec.models.loss_choice import choose_loss
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
 from tfmmrec.models.mmgcn import build_mmgcn
@@ -50,9 +51,15 @@ class ZooEntry:
     training: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def training_of(self, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The training options that suit the model with these hyperparameters."""
-        return self.losses.get(hyperparameters.get("loss", ""), self.training)
+    def training_of(self, hyperparameters: Mapping[str, Any], num_candidates: int = 0) -> dict[str, Any]:
+        """The training options that suit the model with these hyperparameters, over so many candidates.
+
+        The loss auto is another one over many of them, with rows that are interactions and no queries.
+        """
+        own = inspect.signature(self.build).parameters.get("loss")
+        loss = hyperparameters.get("loss", "" if own is None else own.default)
+        loss = choose_loss(loss, num_candidates, full="auto")
+        return self.losses.get(loss, self.training)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

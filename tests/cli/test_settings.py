@@ -60,6 +60,11 @@ def test_without_settings_the_zoo_decides():
     assert divide_settings("id_only", {}, {}) == ({}, TrainingOptions(**ZOO["id_only"].training))
 
 
+def test_the_zoo_decides_by_the_size_of_the_catalogue():
+    found = divide_settings("id_only", {"batch_size": 7}, {}, 50_000)[1]
+    assert found == TrainingOptions(**(ZOO["id_only"].losses["sampled_softmax"] | {"batch_size": 7}))
+
+
 def test_a_flag_that_was_given_counts_even_when_false():
     assert divide_settings("id_only", {}, {"refit": False})[1].refit is False
 

@@ -45,7 +45,7 @@ _Loader.add_implicit_resolver(
 
 
 def divide_settings(
-    model: str, settings: Mapping[str, Any], options: Mapping[str, Any]
+    model: str, settings: Mapping[str, Any], options: Mapping[str, Any], num_candidates: int = 0
 ) -> tuple[dict[str, Any], TrainingOptions]:
     """Which settings are the model's own, and the options of its training.
 
@@ -53,6 +53,7 @@ def divide_settings(
         model: a name of the zoo.
         settings: from `--set`.
         options: training options with a flag of their own; None where the flag was not given.
+        num_candidates: of the dataset; the zoo's options may go by it.
 
     Returns:
         The model's hyperparameters, and the training's options: the zoo's for this model, changed by both.
@@ -70,4 +71,4 @@ def divide_settings(
     if twice := sorted(set(settings) & set(given)):
         raise UsageError(f"{twice[0]} is given by --set and by its own flag; leave one out")
     chosen = {key: value for key, value in settings.items() if key in known_options}
-    return own, TrainingOptions(**(ZOO[model].training_of(own) | chosen | given))
+    return own, TrainingOptions(**(ZOO[model].training_of(own, num_candidates) | chosen | given))

@@ -56,11 +56,13 @@ def train(
         "tensorboard": tensorboard or None,
         "refit": False if no_refit else None,
     }
-    own, options = divide_settings(model, parse_settings(set_ or []), flags)
+    settings = parse_settings(set_ or [])
+    divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
     named = None if config is None else str(config.resolve() if config.exists() else config)
+    found = load_dataset(dataset, named)
+    own, options = divide_settings(model, settings, flags, len(found.candidates))
     if resume and (run / "config.json").exists():  # else it was stopped before it had begun
         _check_same(read_config(run), model, own, options)
-    found = load_dataset(dataset, named)
     noted = _note(found.issues)
     finished = fit(found, run, model, own, options, resume=resume, dataset_config=named)
     _note(found.issues, noted)  # pictures are read while they are encoded
