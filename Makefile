@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment that the first target to need it makes.
 #
 #   make demo        train, evaluate, export and ask on the embedded catalogue (writes demo/)
-#   make test        the tests          make test-slow   the slow ones too
+#   make test        the quick tests    make test-slow   the slow ones: of every model
 #   make lint        style and format   make compat      a smoke test on TensorFlow 2.21
 #   make docs        the table of models in README.md, from the zoo
 #   make setup       the environment alone               make clean   removes what make made
@@ -54,7 +54,7 @@ test: setup
 	$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
 
 test-slow: setup
-	$(BIN)/python $(PYTEST) -m "slow or not slow" $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

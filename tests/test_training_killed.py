@@ -20,6 +20,7 @@ from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import Run, load_run
 
+pytestmark = pytest.mark.slow
 LIMIT_SECONDS = 240
 SETTINGS = ["dim=8", "history_dropout=0.3", "dropout=0.2", "query_hidden_dims=[8]", "save_seconds=0", "patience=99"]
 CONTENT = ["feature_dim=6", "text_dim=5", "image_size=16", "image_steps=20", "identifier_dropout=0.2"]
@@ -140,7 +141,6 @@ def killed_at_random(training: Training, seed: int) -> Run:
     return training.finish()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -159,7 +159,6 @@ def test_killed_at_random_moments_it_ends_at_the_same_numbers(more, data, tmp_pa
     check_same(killed_at_random(Training(data, tmp_path / "killed", arguments), len(more)), whole, data)
 
 
-@pytest.mark.slow
 def test_without_the_promise_it_ends_within_a_hundredth(data, tmp_path):
     arguments = ["--epochs", "6", *settings(*SETTINGS, *CONTENT, "batch_size=16")]
     whole = Training(data, tmp_path / "whole", arguments).finish(resume=False)

@@ -64,7 +64,7 @@ CASES = {
     "mined negatives": ("history_only", {"loss": "bpr", "negatives": "mined"}, {"mine_every": 5}, TWICE),
     "a scaled loss": ("history_only", DROPOUT, {"mixed_precision": "float16"}, TWICE),
 }
-SLOW = ["frequencies of a stream", "mined negatives", "a scaled loss"]
+SLOW = ["a table of histories", "frequencies of a stream", "mined negatives", "a scaled loss"]
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])

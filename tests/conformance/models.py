@@ -1,11 +1,12 @@
 """Every model of the zoo, listed once, and a catalogue with every kind of feature to try them on.
 
-The tests named `test_models_*` go over this list. A new entry of the zoo is in it by itself, and in the quick part.
+The tests named `test_models_*` go over this list. A new entry of the zoo is in it by itself, and in the quick part
+until `FAMILIES` says whose code it shares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -106,8 +107,23 @@ CASES: list[ModelCase] = [
 ]
 
 
-QUICK = [case for case in CASES if case.name in {*ZOO, "late", "sampled softmax"}]
-QUICK_OR_SLOW = QUICK + [pytest.param(case, marks=pytest.mark.slow) for case in CASES if case not in QUICK]
+FAMILIES = {
+    "two_tower": ("id_only", "content_only", "history_only", "vbpr", "mult_dae"),
+    "multimodal_graph": ("lightgcn", "mmgcn", "lattice", "freedom", "bm3"),
+    "ranker": ("mmdfm", "mmal"),
+}
+"""A model of the zoo -> those that are made of much the same code. `make test` tries what costs much on it alone."""
+
+COVERED = {name for family in FAMILIES.values() for name in family}
+QUICK = [case for case in CASES if case.name in {*ZOO, "sampled softmax"} - COVERED]
+
+
+def quick_or_slow(cases: Iterable[ModelCase], quick: Sequence[ModelCase] = QUICK) -> list:
+    """The cases as parameters of a test, marked `slow` but for the quick ones."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
+QUICK_OR_SLOW = quick_or_slow(CASES)
 
 
 @cache

@@ -6,14 +6,16 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from tests.conformance.models import COVERED
 from tests.serving.catalogue import fashion, songs, untrained_run
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
@@ -60,6 +62,14 @@ RANKING_CASES: dict[str, ServedCase] = {
 }
 """Each is exported alone, and behind a retrieval model."""
 
+SLOW = COVERED | {"hybrid", "aligned", "graph", "transformer", "lstm", "no query features"}
+
+
+def quick_or_slow(cases: Iterable[str]) -> list:
+    """Names of cases as parameters of a fixture, marked `slow` where others are made of much the same code."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in cases]
+
+
 DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "fashion": lambda folder: fashion(folder / "fashion"),
     "songs": lambda folder: songs(),
@@ -87,7 +97,8 @@ def ask_stock_runtime(questions: list[tuple[Path, list]], folder: Path) -> list[
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
     }
     command = [sys.executable, str(STOCK_RUNTIME), str(requests), str(answers)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=300)
+    limit = 240 + 60 * len(questions)  # seconds, on a machine that does much else
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=limit)
     assert done.returncode == 0, done.stderr[-3000:]
     return pickle.loads(answers.read_bytes())
 

@@ -1,12 +1,16 @@
-"""Every public part stands in the list; a new one that does not is found here."""
+"""Every public part and model stands in the list; a new one that does not is found here."""
 
+import pytest
 import tensorflow as tf
 
 import tfmmrec.encoders
 import tfmmrec.fusion
+from tests.conformance import serving
 from tests.conformance.encoders import ENCODERS
+from tests.conformance.models import CASES, COVERED, FAMILIES, QUICK, QUICK_OR_SLOW
 from tests.conformance.parts import FUSIONS
 from tfmmrec.encoders import Encoder
+from tfmmrec.zoo import ZOO
 
 
 def public_classes(package, base):
@@ -24,5 +28,27 @@ def test_every_fusion_is_listed():
 
 
 def test_names_of_the_list_differ():
-    names = [part.name for part in ENCODERS + FUSIONS]
-    assert len(set(names)) == len(names)
+    for names in ([part.name for part in ENCODERS + FUSIONS], [case.name for case in CASES]):
+        assert len(set(names)) == len(names)
+
+
+def marked_slow(parameters):
+    """name -> whether it is marked so."""
+    given = [one if hasattr(one, "marks") else pytest.param(one) for one in parameters]
+    return {getattr(one.values[0], "name", one.values[0]): bool(one.marks) for one in given}
+
+
+def test_every_model_is_tried_quickly_or_is_of_the_family_of_one_that_is():
+    assert sum(map(len, FAMILIES.values())) == len(COVERED) and not COVERED & set(FAMILIES)
+    assert COVERED | set(FAMILIES) <= set(ZOO)
+    slow = marked_slow(QUICK_OR_SLOW)
+    assert set(slow) == {case.name for case in CASES} >= set(ZOO)
+    assert {name for name in ZOO if slow[name]} == COVERED
+    assert {name for name in slow if not slow[name]} == {case.name for case in QUICK}
+
+
+def test_every_model_is_served_quickly_or_is_of_the_family_of_one_that_is():
+    cases = serving.CASES | serving.RANKING_CASES
+    slow = marked_slow(serving.quick_or_slow(cases))
+    assert set(slow) == set(cases) >= set(ZOO) and set(cases) >= serving.SLOW
+    assert {name for name in ZOO if slow[name]} == COVERED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conformance.models import by_name, named
+from tests.conformance.models import by_name, named, quick_or_slow
 from tfmmrec.baselines import most_popular
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
@@ -16,8 +16,8 @@ from tfmmrec.zoo import ZOO
 
 SIZES = {"dim": 32, "feature_dim": 16, "text_dim": 32, "image_size": 32}
 OPTIONS = {"epochs": 60, "batch_size": 64, "learning_rate": 5e-3, "patience": 99, "image_steps": 60, "seed": 1}
-EPOCHS = {"text_pair": 12}  # of those that read much in a step
-OTHERS = [pytest.param(named(name), marks=pytest.mark.slow) for name in ZOO if name != "two_tower"]
+EPOCHS = {"text_pair": 12, "multitask": 16, "multimodal_graph": 16, "ranker": 16}  # an epoch has many steps
+OWN = {"text_pair": {"texts": ("title",)}}  # the descriptions make a pair ten times as long
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,10 @@ def dataset(tmp_path_factory):
     return load_dataset(write_fashion(folder, num_candidates=200, num_queries=400, num_interactions=6000))
 
 
-@pytest.mark.parametrize("case", [named("two_tower"), *OTHERS], ids=by_name)
+@pytest.mark.parametrize("case", quick_or_slow(map(named, ZOO)), ids=by_name)
 def test_better_than_most_popular(case, dataset, tmp_path):
     own = {name: size for name, size in SIZES.items() if name in ZOO[case.model].hyperparameters}
+    own |= OWN.get(case.model, {})
     epochs = EPOCHS.get(case.model, OPTIONS["epochs"])
     options = TrainingOptions(**OPTIONS | {"epochs": epochs}, validate_every=4, refit=False)
     run = train(dataset, tmp_path / "run", case.model, own, options, progress=False)

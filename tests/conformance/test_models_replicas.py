@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import CASES, SAMPLED, ModelCase, by_name, ready
+from tests.conformance.models import CASES, QUICK_OR_SLOW, SAMPLED, ModelCase, by_name, ready
 
 STEPS = 4
 # Encoders of content have no say in this: each row has its own vector. Unit vectors keep the losses tame.
@@ -50,14 +50,13 @@ def check(case, strategy):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("num_replicas", [2, 4])
+@pytest.mark.parametrize("num_replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", LOSSES, ids=by_name)
 def test_losses(case, num_replicas, replicas):
     check(case, replicas(num_replicas))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=by_name)
+@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
 def test_every_model(case, replicas):
     check(case, replicas(2))
 

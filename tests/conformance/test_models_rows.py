@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import HISTORY_LENGTH, QUICK_OR_SLOW, by_name, catalogue, named, ready
+from tests.conformance.models import CASES, HISTORY_LENGTH, by_name, catalogue, named, quick_or_slow, ready
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.encoders import SequenceHistoryEncoder
 from tfmmrec.encoders.history_tokens import HistoryTokens
+from tfmmrec.zoo import ZOO
 
+EVERY = pytest.mark.parametrize("case", quick_or_slow(CASES, quick=[named(name) for name in ZOO]), ids=by_name)  # cheap
 ROWS = np.arange(10)  # of them candidates 0 to 6 miss something
 
 
@@ -64,7 +66,7 @@ def missing_of(model, name, like):
     return np.full(like.shape, "" if spec.dtype == tf.string else np.nan, like.dtype)
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@EVERY
 def test_every_row_has_a_vector_of_its_own_and_both_sides_of_retrieval_one_size(case):
     model, candidates, queries = built(case.name)
     one = embed_candidates(model, candidates)
@@ -75,7 +77,7 @@ def test_every_row_has_a_vector_of_its_own_and_both_sides_of_retrieval_one_size(
     assert len(np.unique(one.round(5), axis=0)) == len(ROWS) == len(np.unique(other.round(5), axis=0))
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@EVERY
 def test_a_row_does_not_depend_on_its_batch(case):
     model, candidates, queries = built(case.name)
     table, rows = embed_history(model, candidates), histories()
@@ -88,7 +90,7 @@ def test_a_row_does_not_depend_on_its_batch(case):
         np.testing.assert_allclose(np.concatenate(alone), whole[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@EVERY
 def test_each_modality_of_a_candidate_may_be_missing_and_matters(case):
     model, candidates, _ = built(case.name)
     if model.needs_graph:  # content speaks for those that are not in the graph
@@ -109,7 +111,7 @@ def test_each_modality_of_a_candidate_may_be_missing_and_matters(case):
     np.testing.assert_allclose(found, np.repeat(found[:1], len(ROWS), axis=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@EVERY
 def test_each_modality_of_a_query_may_be_missing_and_matters(case):
     model, candidates, queries = built(case.name)
     table, rows = embed_history(model, candidates), histories()
@@ -124,7 +126,7 @@ def test_each_modality_of_a_query_may_be_missing_and_matters(case):
     np.testing.assert_allclose(found, np.repeat(found[:1], len(ROWS), axis=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@EVERY
 def test_a_history_matters_where_there_is_one_and_its_order_where_it_is_read_as_a_sequence(case):
     model, candidates, queries = built(case.name)
     table, rows = embed_history(model, candidates), histories()

@@ -20,6 +20,7 @@ from tests.conformance.serving import (
     check_ranking,
     make_run,
     pair_scores,
+    quick_or_slow,
 )
 from tfmmrec.search.cascade import DEPTH
 from tfmmrec.serving.serve_run import serve_run
@@ -49,7 +50,7 @@ def first(tmp_path_factory):
     return dataset, make_run(ServedCase("many songs", "two_tower"), dataset, folder / "run")
 
 
-@pytest.fixture(scope="module", params=RANKING_CASES)
+@pytest.fixture(scope="module", params=quick_or_slow(RANKING_CASES))
 def case(request, first, tmp_path_factory):
     """One model, exported alone and behind the retriever and asked in a fresh process."""
     folder = tmp_path_factory.mktemp("served")

@@ -12,6 +12,7 @@ from tfmmrec.serving.export import export_run
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.serve_run import serve_run
 
+pytestmark = pytest.mark.slow
 HISTORY = np.array([["s40", "s2", "", "", ""]], object)
 
 

@@ -19,7 +19,9 @@ NOTHING = {
 }
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["history tower", "one table"])
+@pytest.fixture(
+    scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["history tower", "one table"]
+)
 def reindexed(request, tmp_path_factory):
     """A model of 30 songs, and the same with 50."""
     folder = tmp_path_factory.mktemp("reindex")

@@ -9,10 +9,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.serving import CASES, DATASETS, PythonModel, ask_stock_runtime, check_ranking, make_run
+from tests.conformance.serving import (
+    CASES,
+    DATASETS,
+    PythonModel,
+    ask_stock_runtime,
+    check_ranking,
+    make_run,
+    quick_or_slow,
+)
 from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.warmup import as_example, request_values
 
+pytestmark = pytest.mark.timeout(2400)  # of which the first test exports all cases
 QUERY_ROWS, CANDIDATE_ROWS = np.array([0, 3, 5]), np.array([2, 4, 9])
 K = np.array([5, 7, 2], np.int32)
 
@@ -35,12 +44,15 @@ class Answered:
 
 
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory):
-    """All cases, exported one by one and asked in one fresh process."""
+def answered(request, tmp_path_factory):
+    """All cases that are to be tried, exported one by one and asked in one fresh process."""
     folder = tmp_path_factory.mktemp("served")
     datasets = {name: make(folder) for name, make in DATASETS.items()}
     found, questions = {}, []
+    tried = {item.callspec.params["case"] for item in request.session.items if item.module is request.module}
     for name, case in CASES.items():
+        if name not in tried:
+            continue
         dataset = datasets[case.dataset]
         run = make_run(case, dataset, folder / "runs" / name)
         served = serve_run(run, dataset)
@@ -78,7 +90,7 @@ def _requests(served, dataset):
     return requests, defaults
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=quick_or_slow(CASES))
 def case(request, answered):
     return answered[request.param]
 

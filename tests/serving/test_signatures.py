@@ -87,7 +87,7 @@ class _Lookup(tf.Module):
         return tf.gather(self.embeddings, self.table.lookup(text) + 1)
 
 
-@pytest.mark.parametrize("mode", ["frozen", "cached"])
+@pytest.mark.parametrize("mode", ["frozen", pytest.param("cached", marks=pytest.mark.slow)])
 def test_a_pretrained_encoder_brings_its_files(mode, song_run, tmp_path, run_python):
     (tmp_path / "words.txt").write_text("slow fast\nwarm cold\n")
     tf.saved_model.save(_Lookup(str(tmp_path / "words.txt")), str(tmp_path / "encoder"))
