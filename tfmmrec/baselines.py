@@ -5,8 +5,6 @@ Each is a scorer: query rows int `[batch]` -> scores float32 `[batch, num_candid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,13 +13,13 @@ import scipy.sparse as sp
 
 from tfmmrec.data.dataset import Dataset, Entities, Interactions
 from tfmmrec.data.statistics import words_of
+from tfmmrec.linear_autoencoder import gram_matrix, zero_diagonal_weights
 from tfmmrec.memory import check_memory
 from tfmmrec.schema import Feature
 from tfmmrec.search.scorer import Scorer
 from tfmmrec.types import UsageError
 
 _REMEDY = "leave this baseline out, or raise max_bytes if the machine has the memory"
-_BLOCK = 1024
 
 
 def most_popular(dataset: Dataset) -> Scorer:
@@ -56,17 +54,9 @@ def ease(dataset: Dataset, l2: float = 500.0, max_bytes: int | None = None) -> S
     num_candidates = len(dataset.candidates)
     check_memory(f"ease over {num_candidates:,} candidates", 12 * num_candidates**2, max_bytes, _REMEDY)
     chosen = _chosen(dataset.train)
-    gram = np.empty((num_candidates, num_candidates), np.float64)
-    transposed = chosen.T.tocsr()
-    for rows in _blocks(num_candidates):
-        gram[rows] = (transposed[rows] @ chosen).toarray()
+    gram = gram_matrix(chosen)
     gram[np.diag_indices(num_candidates)] += l2
-    inverse = _inverse_in_place(gram)
-    diagonal = inverse.diagonal().copy()
-    weights = np.empty((num_candidates, num_candidates), np.float32)
-    for rows in _blocks(num_candidates):
-        weights[rows] = inverse[rows] / -diagonal
-    np.fill_diagonal(weights, 0.0)
+    weights = zero_diagonal_weights(gram).astype(np.float32)
     return lambda query_rows: chosen[query_rows] @ weights
 
 
@@ -192,25 +182,6 @@ def _chosen(interactions: Interactions) -> sp.csr_matrix:
     matrix.sum_duplicates()
     matrix.data[:] = 1.0
     return matrix
-
-
-def _blocks(size: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK))
-
-
-def _inverse_in_place(matrix: np.ndarray) -> np.ndarray:
-    """The inverse of a symmetric positive definite matrix, in its own memory (Cholesky)."""
-    columns = matrix.T  # LAPACK's order: no copy
-    columns, failed = scipy.linalg.lapack.dpotrf(columns, lower=1, overwrite_a=1)
-    if not failed:
-        columns, failed = scipy.linalg.lapack.dpotri(columns, lower=1, overwrite_c=1)
-    if failed:
-        raise np.linalg.LinAlgError(f"the matrix is not positive definite at row {failed - 1}")
-    for rows in _blocks(len(columns)):  # only the lower triangle was computed
-        columns[rows, rows.stop :] = columns[rows.stop :, rows].T
-        lower = np.tril(columns[rows, rows])
-        columns[rows, rows] = lower + np.tril(lower, -1).T
-    return columns.T
 
 
 def _check_l2(l2: float) -> None:

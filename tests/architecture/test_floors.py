@@ -18,7 +18,7 @@ from tests.architecture.sources import (
 FLOORS = (
     ("_lazy", "types"),
     ("schema", "memory"),
-    ("masked_attention", "neighbors", "randomness", "sparse_graph"),
+    ("linear_autoencoder", "masked_attention", "neighbors", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
     ("towers",),
