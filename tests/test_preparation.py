@@ -110,6 +110,7 @@ def test_what_was_prepared_is_not_prepared_again(first, prepared_in, monkeypatch
 
 
 @pytest.mark.usefixtures("deterministic")
+@pytest.mark.slow
 def test_a_preparation_that_was_killed_ends_as_one_that_was_not(prepared_in, dataset, tmp_path):
     text = (dataset.root / "dataset.yaml").read_text()
     features = "    picture: {kind: image}\n    back: {kind: image, column: picture}\n"

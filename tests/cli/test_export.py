@@ -28,6 +28,7 @@ def test_a_run_is_exported_into_its_folder(run, capsys):
     assert {"serving_default", "recommend", "search", "similar", "score"} <= set(answer["signatures"])
 
 
+@pytest.mark.slow
 def test_two_stages_become_one_model_that_is_asked(run, tmp_path, capsys):
     dataset = load_dataset(run.parent / "data")
     ranker = untrained_run(dataset, tmp_path / "ranker", "ranker").path

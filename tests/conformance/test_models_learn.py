@@ -16,8 +16,8 @@ from tfmmrec.zoo import ZOO
 
 SIZES = {"dim": 32, "feature_dim": 16, "text_dim": 32, "image_size": 32}
 OPTIONS = {"epochs": 60, "batch_size": 64, "learning_rate": 5e-3, "patience": 99, "image_steps": 60, "seed": 1}
-EPOCHS = {"text_pair": 12, "multitask": 16, "multimodal_graph": 16, "ranker": 16}  # an epoch has many steps
-OWN = {"text_pair": {"texts": ("title",)}}  # the descriptions make a pair ten times as long
+EPOCHS = dict.fromkeys(("multitask", "multimodal_graph", "ranker", "text_pair"), 8)  # an epoch has many steps
+OWN = {"text_pair": {"texts": ("title",)}}  # the descriptions make a pair six times as long
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,7 @@ def test_a_retriever_that_is_none_is_refused(ranking_run, song_run, song_dataset
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_killed_while_another_exports(tmp_path):
     """A real export, killed on its way: nothing of it is seen, the other is whole, the next one clears up."""
     dataset = fashion(tmp_path / "data")
