@@ -15,6 +15,7 @@ from PIL import Image
 from tests.encoders.reusable import write_image_model, write_text_model
 from tfmmrec.encoders import (
     CategoryEncoder,
+    FactorIdentifier,
     HistoryEncoder,
     IdentifierEncoder,
     ImageEncoder,
@@ -88,6 +89,12 @@ def _saved_model(write, kind: str, mode: str, dim: int, **options) -> Callable[[
     return make
 
 
+def with_factors(encoder: FactorIdentifier) -> FactorIdentifier:
+    """With some factors that are set."""
+    encoder.set_factors(np.random.default_rng(4).normal(size=encoder.factors.shape))
+    return encoder
+
+
 PICTURES = [picture(200, 10), picture(10, 250), picture(90, 90, (31, 17))]
 TEXTS = ["a red dress", "blue", "warm, warm wool"]
 WORDS = ["red", "dress", "blue", "warm", "wool", "a"]
@@ -98,6 +105,13 @@ ENCODERS: list[EncoderPart] = [
         lambda _: IdentifierEncoder(["a", "b", "7"], 4, dropout=0.25, embeddings_stddev=0.3),
         ["a", "b", "7"],
         ["", "c", "A"],
+    ),
+    EncoderPart(
+        "identifier with factors",
+        lambda _: with_factors(FactorIdentifier(["a", "b", "7"], 4, 2, dropout=0.25)),
+        ["a", "b", "7"],
+        ["", "c", "A"],
+        frozen=True,
     ),
     EncoderPart("category", lambda _: CategoryEncoder(CATEGORIES, 4), ["n", " s ", "e"], ["", "?", "N"]),
     EncoderPart(

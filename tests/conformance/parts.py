@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from tfmmrec.fusion import (
     AttentionFusion,
+    BesideFactors,
+    BesideHistory,
     BlockFusion,
     CrossAttentionFusion,
     EarlyFusion,
@@ -92,6 +94,16 @@ class SequencePart(FusionPart):
         return embedded_with_sequences(**options)
 
 
+class FactorsPart(FusionPart):
+    """A fusion of modalities of which one, the words, has factors and says whether they are known."""
+
+    def inputs(self, **options) -> Any:
+        parts, absent = embedded(**options), options.get("absent", 0.0)
+        words = parts["words"]
+        factors = tf.where(words["present"][:, None], 2.0 * words["vector"][:, :2], absent)
+        return parts | {"words": words | {"factors": factors, "known": words["present"]}}
+
+
 class OneSizePart(FusionPart):
     """A fusion of modalities that have one size already."""
 
@@ -120,6 +132,13 @@ def with_graphs(fusion: GraphFusion) -> GraphFusion:
     return fusion
 
 
+def with_content(fusion: BesideFactors) -> BesideFactors:
+    """With factors that content predicts."""
+    fusion(FactorsPart("", lambda: fusion).inputs())  # creates the weights
+    fusion.content_map.assign(np.random.default_rng(6).normal(size=fusion.content_map.shape))
+    return fusion
+
+
 FUSIONS: list[FusionPart] = [
     FusionPart("early", lambda: EarlyFusion(5)),
     FusionPart("early with hidden layers", lambda: EarlyFusion(5, [8, 6], activation="tanh", dropout=0.2)),
@@ -144,6 +163,8 @@ FUSIONS: list[FusionPart] = [
     FusionPart("block of short content", lambda: BlockFusion(4, scale=0.1)),
     FusionPart("fields", lambda: FieldsFusion(5)),
     FusionPart("fields of short content", lambda: FieldsFusion(4, direct=["words"], scale=0.1)),
+    FactorsPart("beside factors", lambda: with_content(BesideFactors(EarlyFusion(5), 2, direct="words"))),
+    FusionPart("beside a history", lambda: BesideHistory(EarlyFusion(5, dropout=0.2), 3, 1, history="words")),
     OneSizePart("sum", lambda: SumFusion()),
     HeadPart("one head", lambda: OneHead()),
     HeadPart("late query head", lambda: LateQueryHead(3, 4), full_precision=True),

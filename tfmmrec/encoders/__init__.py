@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "CategoryEncoder": "category",
         "Encoder": "encoder",
+        "FactorIdentifier": "factor_identifier",
         "HistoryEncoder": "history",
         "IdentifierEncoder": "identifier",
         "ImageEncoder": "image",

@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AttentionFusion": "attention",
+        "BesideFactors": "beside_factors",
+        "BesideHistory": "beside_history",
         "BlockFusion": "block",
         "CrossAttentionFusion": "cross_attention",
         "EarlyFusion": "early",
