@@ -11,7 +11,8 @@ from tfmmrec.data.interactions import Interactions
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.models.frozen_propagation import FrozenPropagation
 from tfmmrec.models.graph_model import GraphModel
-from tfmmrec.models.graph_towers import choose_scale, graph_towers
+from tfmmrec.models.graph_towers import SET_BY_MODELS, choose_scale, graph_towers
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.randomness import RandomDraws
 from tfmmrec.schema import Schema
 from tfmmrec.sparse_graph import BipartiteGraph
@@ -138,6 +139,7 @@ class FreedomModel(GraphModel):
         return dim
 
 
+@inherits_settings(graph_towers, without=SET_BY_MODELS)
 def build_freedom(
     schema: Schema,
     statistics: Statistics,
@@ -154,13 +156,7 @@ def build_freedom(
     temperature: float | None = None,
     l2: float = 0.0,
     num_negatives: int = 1024,
-    num_neighbors: int = 10,
-    max_history: int = 1000,
-    feature_dim: int = 64,
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
+    **content,
 ) -> FreedomModel:
     """Builds FREEDOM for a dataset: LightGCN over drawn edges, plus embeddings propagated among what looks alike.
 
@@ -189,14 +185,7 @@ def build_freedom(
         temperature: the score is divided by it in the loss; None: 0.2 with `normalize`, else 1.
         l2: weight of half the squared length of a step's embeddings.
         num_negatives: of bpr, drawn in a step.
-        num_neighbors: of a candidate outside the graph.
-        max_history: a query's vector is exact up to so many candidates in train. Histories are as long as the longest
-            in train needs, but not longer than this, or than the schema's.
-        feature_dim: size of the vector that the small image network learns.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_size: pixels in height and width the image network sees.
-        pretrained: text or image feature -> TF-Hub handle or directory of the SavedModel that encodes it.
+        **content: of encoders and histories, and of candidates outside the graph, see `graph_towers`.
 
     Raises:
         UsageError: candidates without content, an unknown loss, or a number out of range.
@@ -209,13 +198,7 @@ def build_freedom(
             dim,
             identifier_weight=1.0 / (num_layers + 1),
             normalize=normalize,
-            num_neighbors=num_neighbors,
-            max_history=max_history,
-            feature_dim=feature_dim,
-            text_dim=text_dim,
-            max_words=max_words,
-            image_size=image_size,
-            pretrained=pretrained,
+            **content,
         ),
         FrozenPropagation(dim, num_layers, num_content_layers, name="propagation"),
         edge_dropout=edge_dropout,

@@ -17,6 +17,8 @@ from tfmmrec.towers import Tower
 from tfmmrec.types import Embedded, UsageError
 
 _STDDEV = 0.1  # of the initial embeddings, as LightGCN's authors' code has it
+SET_BY_MODELS = ("identifier_weight", "query_fusion", "normalize", "head")
+"""Of `graph_towers`' settings those that a model gives; the others are its users'."""
 _CONTENT = ("text", "image", "vector")  # what has vectors that no training of these models has to learn
 
 
@@ -49,9 +51,9 @@ def graph_towers(
     identifier_weight: float = 1.0,
     query_fusion: tf.keras.layers.Layer | None = None,
     normalize: bool,
-    num_neighbors: int,
-    max_history: int,
     head: tf.keras.layers.Layer | None = None,
+    num_neighbors: int = 10,
+    max_history: int = 1000,
     feature_dim: int = 64,
     text_dim: int = 128,
     max_words: int = 128,
@@ -68,10 +70,10 @@ def graph_towers(
         query_fusion: of `id` and `history`, where they are not just added; its attributes `query_dim` and `history_dim`
             are the sizes of a query's embedding and of t.
         normalize: scale the queries' vectors to unit length.
-        num_neighbors: of a candidate outside the graph.
-        max_history: histories are as long as the longest in train needs, but not longer than this, or than the
-            schema's.
         head: of the query tower, after the sum; None for none.
+        num_neighbors: of a candidate outside the graph.
+        max_history: a query's vector is exact up to so many candidates in train. Histories are as long as the longest
+            in train needs, but not longer than this, or than the schema's.
         feature_dim: size of the vector that the small image network learns.
         text_dim: size of a text's vector.
         max_words: cap on the words read of a text.
