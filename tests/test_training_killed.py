@@ -149,12 +149,14 @@ def killed_at_random(training: Training, seed: int) -> Run:
         ["refit=false", "save_seconds=0.2"],
         ["image_mode=finetuned", "text_mode=finetuned", "fusion=late"],
         ["alignment=[adversarial_alternating]"],
+        ["model=linear_blend", "rank=8"],
     ],
     ids=" ".join,
 )
 def test_killed_at_random_moments_it_ends_at_the_same_numbers(more, data, tmp_path):
     given = {setting.split("=")[0]: setting for setting in [*SETTINGS, *CONTENT, "batch_size=16", *more]}
-    arguments = ["--epochs", "6", "--deterministic", *settings(*given.values())]
+    model = given.pop("model", "model=two_tower").removeprefix("model=")
+    arguments = ["--model", model, "--epochs", "6", "--deterministic", *settings(*given.values())]
     whole = Training(data, tmp_path / "whole", arguments).finish(resume=False)
     check_same(killed_at_random(Training(data, tmp_path / "killed", arguments), len(more)), whole, data)
 

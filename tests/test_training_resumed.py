@@ -62,9 +62,10 @@ CASES = {
     "the best weights": ("history_only", DROPOUT, {"refit": False}, [(0, 2), (0, 4)]),
     "frequencies of a stream": ("two_tower", SAMPLED | {"count_frequencies": False}, {"refresh_steps": 7}, TWICE),
     "mined negatives": ("history_only", {"loss": "bpr", "negatives": "mined"}, {"mine_every": 5}, TWICE),
+    "a closed form": ("linear_blend", {"rank": 6, "history_dropout": 0.3}, {}, TWICE),
     "a scaled loss": ("history_only", DROPOUT, {"mixed_precision": "float16"}, TWICE),
 }
-SLOW = ["a table of histories", "frequencies of a stream", "mined negatives", "a scaled loss"]
+SLOW = ["a table of histories", "frequencies of a stream", "mined negatives", "a closed form", "a scaled loss"]
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])

@@ -16,6 +16,7 @@ from tfmmrec.callbacks.keeper import Keeper, best_weights, plain_states, set_pla
 from tfmmrec.callbacks.mine_negatives import MineNegatives, mined_by
 from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
+from tfmmrec.callbacks.settle import settling
 from tfmmrec.callbacks.validation import Validation
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
 from tfmmrec.data.dataset import Dataset, Interactions
@@ -236,8 +237,7 @@ class _Training:
         callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
         if mined_by(model) is not None:
             callbacks.append(MineNegatives(embedder, interactions, options.mine_every))
-        if model.needs_graph:
-            callbacks.append(tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.materialize()))
+        callbacks += settling(model, embedder, interactions)
         if valid is not None:
             callbacks.append(Validation(embedder, interactions, valid, every=options.validate_every))
         if options.tensorboard:

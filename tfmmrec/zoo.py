@@ -15,6 +15,7 @@ from tfmmrec.models.bm3 import build_bm3
 from tfmmrec.models.freedom import build_freedom
 from tfmmrec.models.lattice import build_lattice
 from tfmmrec.models.lightgcn import build_lightgcn
+from tfmmrec.models.linear_blend import build_linear_blend
 from tfmmrec.models.loss_choice import choose_loss
 from tfmmrec.models.mmal import build_mmal
 from tfmmrec.models.mmdfm import build_mmdfm
@@ -201,6 +202,15 @@ ZOO: dict[str, ZooEntry] = {
         "interactions; ratings, or tags or a category of candidates beside a text, a picture or a vector",
         "to predict ratings with the towers that retrieve, or to let tags and categories teach them",
         _PAIRWISE,
+    ),
+    "linear_blend": ZooEntry(
+        build_linear_blend,
+        "retrieval",
+        "this library, with Steck 2020",
+        "interactions; histories of queries; uses whatever features there are",
+        "the best where queries have long histories; up to 20,000 candidates",
+        _TRAINING,
+        _OF_INTERACTIONS,
     ),
     "multimodal_graph": ZooEntry(
         build_multimodal_graph,

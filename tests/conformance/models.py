@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tests.conformance.encoders import picture
 from tfmmrec.callbacks.mine_negatives import hardest_candidates, mined_by
+from tfmmrec.callbacks.settle import Settle
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.data.statistics import Statistics, compute_statistics
@@ -103,12 +104,13 @@ CASES: list[ModelCase] = [
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
     ModelCase("aligned in turns", "two_tower", {"alignment": ("adversarial_alternating",)}),
+    ModelCase("linear blend of full softmax", "linear_blend", {"loss": "full_softmax", "rank": 40, "fusion": "gated"}),
     ModelCase("tasks aligned in turns", "multitask", {**SAMPLED, "alignment": ("adversarial_alternating",)}),
 ]
 
 
 FAMILIES = {
-    "two_tower": ("id_only", "content_only", "history_only", "vbpr", "mult_dae"),
+    "two_tower": ("id_only", "content_only", "history_only", "vbpr", "mult_dae", "linear_blend"),
     "multimodal_graph": ("lightgcn", "mmgcn", "lattice", "freedom", "bm3"),
     "ranker": ("mmdfm", "mmal"),
 }
@@ -218,7 +220,13 @@ class Ready:
         self.model.fit(self.stream.dataset(), epochs=steps, **options)
         if self.model.needs_graph:
             self.model.materialize()
+        self.settle()
         return losses
+
+    def settle(self) -> None:
+        """What `Settle` does after an epoch, where the model is trained beside one."""
+        if self.model.settles:
+            Settle(self.embedder, catalogue().train).on_epoch_end(0)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Of all candidates and of all queries, with their histories."""
@@ -250,6 +258,8 @@ def ready(
         model.set_catalogue(candidates)
     if model.needs_graph:
         model.set_graph(dataset.train)  # it has the histories
+    if model.settles:  # as `Settle` does before the first step
+        model.set_interactions(dataset.train)
     if model.loss_name == "multinomial":
         stream: BatchStream = QueryBatches(dataset.train, queries, batch_size, length)
     else:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tests.conformance.models import COVERED
 from tests.serving.catalogue import fashion, songs, untrained_run
+from tfmmrec.callbacks.settle import Settle
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
 from tfmmrec.search.cascade import DEPTH, CascadeScorer
@@ -86,6 +87,10 @@ def make_run(case: ServedCase, dataset: Dataset, folder: Path) -> Run:
     if run.model.needs_graph:
         run.model.set_graph(dataset.train)
         run.model.materialize()
+    if run.model.settles:
+        settle = Settle(run.embedder(dataset), dataset.train)
+        settle.on_train_begin()
+        settle.on_epoch_end(0)
     return run
 
 

@@ -22,12 +22,15 @@ ROWS = np.arange(10)  # of them candidates 0 to 6 miss something
 def built(case_name):
     """A model whose weights are not the initial ones, and the raw inputs of ten rows of each side."""
     model = named(case_name).build()
-    if model.needs_graph:
-        model = ready(named(case_name)).model  # with the content by which candidates find their neighbours
+    if model.needs_graph or model.settles:
+        made = ready(named(case_name))  # with the content by which candidates find their neighbours, or with factors
+        model = made.model
     for number, variable in enumerate(model.trainable_variables):
         variable.assign_add(tf.random.stateless_normal(variable.shape, [number, 3], stddev=0.3))
     if model.needs_graph:
         model.materialize()
+    if model.settles:
+        made.settle()
     dataset = catalogue()
     candidates = raw_inputs(model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, ROWS)
     queries = raw_inputs(model.query_tower, dataset.queries, dataset.schema.queries.features, ROWS)

@@ -42,6 +42,9 @@ def kept_by_steps(model):
         candidates = model.candidate_tower.fusion
         own |= {candidates.table.ref(), candidates.in_graph.ref(), *(v.ref() for v in candidates.content.values())}
         own |= {v.ref() for v in model.propagation.non_trainable_variables}
+    if model.settles:  # in closed form, after an epoch
+        towers = model.candidate_tower, model.history_tower
+        own |= {model.query_tower.fusion.scale.ref(), *(tower.fusion.content_map.ref() for tower in towers)}
     return metrics | own | {v.ref() for v in (frequency.variables if frequency is not None else [])}
 
 

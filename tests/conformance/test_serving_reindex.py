@@ -7,8 +7,8 @@ import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.conformance.reindexing import reindex
-from tests.conformance.serving import PythonModel, ask_stock_runtime, check_ranking
-from tests.serving.catalogue import songs, untrained_run
+from tests.conformance.serving import PythonModel, ServedCase, ask_stock_runtime, check_ranking, make_run
+from tests.serving.catalogue import songs
 from tfmmrec.serving.export import export_run
 
 NOTHING = {
@@ -20,13 +20,19 @@ NOTHING = {
 
 
 @pytest.fixture(
-    scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["history tower", "one table"]
+    scope="module",
+    params=[
+        ServedCase("songs", "two_tower"),
+        pytest.param(ServedCase("songs", "two_tower", (("history_tower", False),)), marks=pytest.mark.slow),
+        pytest.param(ServedCase("songs", "linear_blend", (("rank", 8),)), marks=pytest.mark.slow),
+    ],
+    ids=["history tower", "one table", "factors"],
 )
 def reindexed(request, tmp_path_factory):
     """A model of 30 songs, and the same with 50."""
     folder = tmp_path_factory.mktemp("reindex")
     few, many = songs(num_candidates=30), songs(num_candidates=50)
-    run = untrained_run(few, folder / "run", history_tower=request.param)
+    run = make_run(request.param, few, folder / "run")
     old, new = export_run(run, folder / "old", few), folder / "new"
     reindex(old, new, run, many)
     return old, new, PythonModel(run, many, few), many

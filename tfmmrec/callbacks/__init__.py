@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "MineNegatives": "mine_negatives",
         "ProgressBar": "progress_bar",
         "RefreshHistory": "refresh_history",
+        "Settle": "settle",
         "Validation": "validation",
     },
 )

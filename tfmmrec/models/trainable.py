@@ -19,6 +19,7 @@ class Trainable(tfrs.Model):
 
     kind = "retrieval"
     needs_graph = False  # whether training begins with `set_graph` and tables are kept with `materialize`
+    settles = False  # whether it is trained beside a `Settle`
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
