@@ -33,8 +33,13 @@ _MORE: dict[str, Callable[[float], str]] = {  # column -> how its median is show
 }
 
 
-def arguments(description: str, models: str) -> argparse.ArgumentParser:
-    """The arguments of a benchmark of quality; `models` are those that it trains unless told otherwise."""
+def arguments(description: str, models: str | None) -> argparse.ArgumentParser:
+    """The arguments of a benchmark of quality.
+
+    Args:
+        description: of the benchmark.
+        models: what it trains unless told otherwise; None where it depends.
+    """
     options = parser(description)
     options.add_argument("folder", type=Path, help="the data set's folder")
     options.add_argument("--seeds", type=int, default=3, help="how many, from --seed on")

@@ -28,6 +28,8 @@ queries:
   history: {length: 50}
 """)
 MODELS = [
+    "multimodal_graph",
+    "linear_blend",
     "two_tower",
     "id_only",
     "content_only",
