@@ -143,7 +143,7 @@ def build_linear_blend(
     statistics: Statistics,
     *,
     rank: int = 256,
-    blend: float = 1.0,
+    blend: float = 0.5,
     linear_dropout: float = 0.5,
     linear_l2: float = 1.0,
     linear_exponent: float = 0.25,
