@@ -110,7 +110,7 @@ CASES: list[ModelCase] = [
 
 
 FAMILIES = {
-    "two_tower": ("id_only", "content_only", "history_only", "vbpr", "mult_dae", "linear_blend"),
+    "two_tower": ("id_only", "content_only", "history_only", "vbpr", "mult_dae"),
     "multimodal_graph": ("lightgcn", "mmgcn", "lattice", "freedom", "bm3"),
     "ranker": ("mmdfm", "mmal"),
 }

@@ -5,11 +5,11 @@ from tfmmrec.encoders import HistoryEncoder, ImageEncoder, TextEncoder
 from tfmmrec.models.field_towers import field_towers
 from tfmmrec.types import UsageError
 
-OPTIONS = {"text_dim": 5, "image_size": 16}
+OPTIONS = {"feature_dim": 6, "text_dim": 5, "image_size": 16}
 
 
 def towers(schema=None, **options):
-    return field_towers(schema or catalogue().schema, statistics(), 8, 6, **({"query_id": True} | OPTIONS | options))
+    return field_towers(schema or catalogue().schema, statistics(), 8, **({"query_id": True} | OPTIONS | options))
 
 
 def without_history_and_features():
@@ -18,7 +18,9 @@ def without_history_and_features():
 
 
 def test_every_id_feature_and_history_is_a_field():
-    query, candidate = towers(history_dropout=0.5, identifier_dropout=0.25, query_identifier_dropout=0.125, scale=0.5)
+    query, candidate = towers(
+        history_dropout=0.5, identifier_dropout=0.25, query_identifier_dropout=0.125, content_scale=0.5
+    )
     assert set(query.encoders) == {"id", "about", "age", "region", "history"}
     assert set(candidate.encoders) == {"id", *catalogue().schema.candidates.features}
     history = query.encoders["history"]
@@ -47,4 +49,4 @@ def test_a_query_without_any_field_is_refused():
 
 def test_a_size_below_one_is_refused():
     with pytest.raises(UsageError, match="sizes of fields must be at least 1, got dim=0, feature_dim=6"):
-        field_towers(catalogue().schema, statistics(), 0, 6, query_id=True)
+        field_towers(catalogue().schema, statistics(), 0, query_id=True, feature_dim=6)

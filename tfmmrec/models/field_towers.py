@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
@@ -16,14 +18,20 @@ def field_towers(
     schema: Schema,
     statistics: Statistics,
     dim: int,
-    feature_dim: int,
     *,
     query_id: bool,
-    scale: float | None = None,
-    identifier_dropout: float = 0.0,
+    feature_dim: int = 64,
+    content_scale: float | None = 1.0,
+    identifier_dropout: float = 0.1,
     query_identifier_dropout: float = 0.0,
     history_dropout: float = 0.0,
-    **options,
+    text_mode: str = "cached",
+    text_dim: int = 128,
+    max_words: int = 128,
+    image_mode: str = "cached",
+    image_size: int = 64,
+    pretrained: Mapping[str, str] | None = None,
+    pretrained_mode: str = "cached",
 ) -> tuple[Tower, Tower]:
     """The towers of a query (its id, its features, its history) and of a candidate (its id, its features).
 
@@ -31,26 +39,34 @@ def field_towers(
         schema: the dataset's description.
         statistics: what was counted of it.
         dim: size of every field.
-        feature_dim: size of a feature's vector before that.
         query_id: the query's id is a field.
-        scale: length of a feature's vector before its projection; None leaves it as it is.
-        identifier_dropout: share of candidate ids made absent in training.
+        feature_dim: size of each content feature's vector before its projection.
+        content_scale: length of a feature's vector before its projection; None leaves it as it is.
+        identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
         query_identifier_dropout: the same for query ids.
         history_dropout: share of a history's entries left out in training.
-        options: of the candidates' `feature_encoders`; queries have the same, but no cached encoders.
+        text_mode: cached or finetuned, for the words of candidates.
+        text_dim: size of a text's vector.
+        max_words: cap on the words read of a text.
+        image_mode: cached or finetuned, for the small image network.
+        image_size: pixels in height and width it sees.
+        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained_mode: frozen, cached or finetuned, of those.
 
     Raises:
         UsageError: a size below 1, or a query without any field.
     """
     if min(dim, feature_dim) < 1:
         raise UsageError(f"sizes of fields must be at least 1, got dim={dim}, feature_dim={feature_dim}")
+    sizes = {"text_dim": text_dim, "max_words": max_words, "image_size": image_size}
+    modes = {"text_mode": text_mode, "image_mode": image_mode}
+    modes |= {"pretrained": pretrained, "pretrained_mode": pretrained_mode}
     candidates = {
         "id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id")
-    } | feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **options)
+    } | feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **sizes, **modes)
     # queries are not encoded once: whoever asks may be new
-    live = {name: value for name, value in options.items() if not name.startswith("pretrained")}
-    live |= {"text_mode": "finetuned", "image_mode": "finetuned"}
-    queries = feature_encoders(schema.queries.features, statistics.queries, feature_dim, **live)
+    live = {"text_mode": "finetuned", "image_mode": "finetuned"}
+    queries = feature_encoders(schema.queries.features, statistics.queries, feature_dim, **sizes, **live)
     if query_id:
         queries["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if schema.queries.history is not None:
@@ -58,6 +74,6 @@ def field_towers(
     if not queries:
         raise UsageError("a query needs at least one field: set query_id=true, or describe a history or a feature")
     return (
-        Tower(queries, FieldsFusion(dim, direct=["id"], scale=scale, name="fusion"), name="query_tower"),
-        Tower(candidates, FieldsFusion(dim, direct=["id"], scale=scale, name="fusion"), name="candidate_tower"),
+        Tower(queries, FieldsFusion(dim, direct=["id"], scale=content_scale, name="fusion"), name="query_tower"),
+        Tower(candidates, FieldsFusion(dim, direct=["id"], scale=content_scale, name="fusion"), name="candidate_tower"),
     )

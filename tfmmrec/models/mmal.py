@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ from tfmmrec.data.statistics import Statistics
 from tfmmrec.fusion.fields import split_fields
 from tfmmrec.masked_attention import MultiHeadAttention
 from tfmmrec.models.field_towers import field_towers
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.ranking_model import RankingModel
 from tfmmrec.models.score_network import ScoreNetwork
 from tfmmrec.schema import Schema
@@ -72,30 +73,20 @@ class MMAL(tf.keras.layers.Layer):
         }
 
 
+@inherits_settings(field_towers, without=["query_id"])
 def build_mmal(
     schema: Schema,
     statistics: Statistics,
     *,
     dim: int = 64,
     num_heads: int = 4,
-    feature_dim: int = 64,
     hidden_dims: tuple[int, ...] = (128, 64),
     dropout: float = 0.0,
-    content_scale: float | None = 1.0,
     query_id: bool = True,
-    identifier_dropout: float = 0.1,
-    query_identifier_dropout: float = 0.0,
-    history_dropout: float = 0.0,
     loss: str = "pointwise",
     num_negatives: int = 8,
     num_drawn: int = 256,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
+    **fields,
 ) -> RankingModel:
     """Builds a model of attention over modalities for a dataset, see `MMAL`.
 
@@ -104,24 +95,13 @@ def build_mmal(
         statistics: what was counted of it.
         dim: size of every field, of q and of a.
         num_heads: of the attention; must divide `dim`.
-        feature_dim: size of each content feature's vector before its projection.
         hidden_dims: hidden layers of the network.
         dropout: in them.
-        content_scale: length of a feature's vector before its projection; None leaves it as it is.
         query_id: the query's id is a field.
-        identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
-        query_identifier_dropout: the same for query ids.
-        history_dropout: share of a history's entries left out in training.
         loss: pointwise or softmax, see `RankingModel`.
         num_negatives: of each interaction.
         num_drawn: candidates that a step draws for all its interactions.
-        text_mode: cached or finetuned, for the words of candidates.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
+        **fields: of the fields, see `field_towers`.
 
     Raises:
         UsageError: candidates without features, an unknown loss, or a number out of range.
@@ -135,19 +115,8 @@ def build_mmal(
         schema,
         statistics,
         dim,
-        feature_dim,
         query_id=query_id,
-        scale=content_scale,
-        identifier_dropout=identifier_dropout,
-        query_identifier_dropout=query_identifier_dropout,
-        history_dropout=history_dropout,
-        text_mode=text_mode,
-        text_dim=text_dim,
-        max_words=max_words,
-        image_mode=image_mode,
-        image_size=image_size,
-        pretrained=pretrained,
-        pretrained_mode=pretrained_mode,
+        **fields,
     )
     num_fields = len(query_tower.encoders), len(candidate_tower.encoders)
     return RankingModel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.fusion.fields import split_fields
 from tfmmrec.models.field_towers import field_towers
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.ranking_model import RankingModel
 from tfmmrec.models.score_network import ScoreNetwork
 from tfmmrec.schema import Schema
@@ -65,29 +66,19 @@ class Ranker(tf.keras.layers.Layer):
         }
 
 
+@inherits_settings(field_towers, without=["query_id"])
 def build_ranker(
     schema: Schema,
     statistics: Statistics,
     *,
     dim: int = 64,
-    feature_dim: int = 64,
     hidden_dims: tuple[int, ...] = (128, 64),
     dropout: float = 0.0,
-    content_scale: float | None = 1.0,
     query_id: bool | None = None,
-    identifier_dropout: float = 0.1,
-    query_identifier_dropout: float = 0.0,
-    history_dropout: float = 0.0,
     loss: str = "pointwise",
     num_negatives: int = 8,
     num_drawn: int = 256,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
+    **fields,
 ) -> RankingModel:
     """Builds a ranker for a dataset, see `Ranker`.
 
@@ -95,24 +86,13 @@ def build_ranker(
         schema: the dataset's description.
         statistics: what was counted of it.
         dim: size of every field, and of q and c.
-        feature_dim: size of each content feature's vector before its projection.
         hidden_dims: hidden layers of the network.
         dropout: in them.
-        content_scale: length of a feature's vector before its projection; None leaves it as it is.
         query_id: the query's id is a field. None: where there is no history, beside which it learns by heart.
-        identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
-        query_identifier_dropout: the same for query ids.
-        history_dropout: share of a history's entries left out in training.
         loss: pointwise or softmax, see `RankingModel`.
         num_negatives: of each interaction.
         num_drawn: candidates that a step draws for all its interactions.
-        text_mode: cached or finetuned, for the words of candidates.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
+        **fields: of the fields, see `field_towers`.
 
     Raises:
         UsageError: an unknown loss, or a number out of range.
@@ -121,19 +101,8 @@ def build_ranker(
         schema,
         statistics,
         dim,
-        feature_dim,
         query_id=schema.queries.history is None if query_id is None else query_id,
-        scale=content_scale,
-        identifier_dropout=identifier_dropout,
-        query_identifier_dropout=query_identifier_dropout,
-        history_dropout=history_dropout,
-        text_mode=text_mode,
-        text_dim=text_dim,
-        max_words=max_words,
-        image_mode=image_mode,
-        image_size=image_size,
-        pretrained=pretrained,
-        pretrained_mode=pretrained_mode,
+        **fields,
     )
     fields = sorted(query_tower.encoders), sorted(candidate_tower.encoders)
     return RankingModel(
