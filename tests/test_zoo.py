@@ -63,6 +63,7 @@ def test_what_fits_is_let_through(given):
         ("two_tower", {"dim": "wide"}, "dim='wide' does not suit two_tower: input should be a valid integer"),
         ("two_tower", {"dim": 1.5}, "dim=1.5 does not suit two_tower: input should be a valid integer"),
         ("two_tower", {"hidden_dims": 128}, "hidden_dims=128 does not suit two_tower: input should be a valid tuple"),
+        ("two_tower", {"alignment": "conversion"}, r"valid tuple; a list is written \[conversion\]"),
         ("two_tower", {"dropout": None}, "dropout=None does not suit two_tower: input should be a valid number"),
     ],
 )

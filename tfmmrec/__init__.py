@@ -52,6 +52,7 @@ __getattr__, __dir__, __all__ = attach(
         "Dataset": "data.dataset",
         "Schema": "schema",
         "Tower": "towers",
+        "TrainingOptions": "training_options",
         "TwoTower": "models.two_tower",
         "UsageError": "types",
         "ZOO": "zoo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from tfmmrec.runs import (
     write_text,
 )
 from tfmmrec.strategies import make_strategy
-from tfmmrec.training_options import TrainingOptions
+from tfmmrec.training_options import TrainingOptions, check_monitor, options_of
 from tfmmrec.types import DataError
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
@@ -50,7 +50,7 @@ def train(
     run: str | Path,
     model: str = "two_tower",
     hyperparameters: dict[str, Any] | None = None,
-    options: TrainingOptions | None = None,
+    options: TrainingOptions | Mapping[str, Any] | None = None,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     resume: bool = False,
     progress: bool = True,
@@ -63,7 +63,7 @@ def train(
         run: the run folder; must not hold another run unless `resume`.
         model: a name of the zoo.
         hyperparameters: of the model; the zoo's defaults for those left out.
-        options: of the training; the zoo's defaults for the model when None.
+        options: of the training; a mapping changes the zoo's for the model, which are taken when None.
         callbacks: any Keras callbacks.
         resume: go on where a killed training stood; everything else is then read from the run.
         progress: show progress bars.
@@ -73,8 +73,7 @@ def train(
         The finished run.
 
     Raises:
-        UsageError: unknown model or hyperparameter; no such `monitor`; the folder holds a run already, or is being
-            trained in by another process.
+        UsageError: unknown model, hyperparameter or `monitor`; the folder holds a run, or another process trains in it.
         FloatingPointError: the loss or the validation metric is no longer finite.
         DataError: nothing to train on; on resume, the dataset is another one.
     """
@@ -92,6 +91,7 @@ def train(
             resume = False
             lock.check_new()
             config = _new_config(dataset, model, hyperparameters, options, dataset_config)
+            check_monitor(config.options["monitor"], callbacks)
         return _Training(dataset, run, config, callbacks, progress, resume, lock).execute()
 
 
@@ -102,7 +102,7 @@ def _new_config(dataset, model, hyperparameters, options, dataset_config) -> Run
         version=tfmmrec.__version__,
         model=model,
         hyperparameters=own,
-        options=(options or TrainingOptions(**ZOO[model].training_of(own, len(dataset.candidates)))).model_dump(),
+        options=options_of(model, own, options, len(dataset.candidates)).model_dump(),
         data_schema=dataset.schema,
         dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
         dataset_config=dataset_config,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tfmmrec.metrics.ranking import RANKING_METRICS
+from tfmmrec.types import UsageError
+from tfmmrec.zoo import ZOO
 
 
 class TrainingOptions(BaseModel):
@@ -24,7 +29,8 @@ class TrainingOptions(BaseModel):
         monitor: the validation metric.
         validate_every: epochs between validations.
         validation_share: of each query's interactions, held out where the dataset has no validation part.
-        refit: train again on all of train for the chosen number of epochs.
+        refit: train again on all of train for the chosen number of epochs, where validation data were held out of it; a
+            validation part of the dataset's own is not trained on.
         deterministic: the same numbers to the last digit in every run, at some cost in speed.
         image_steps: steps of the small image network's own training.
         refresh_steps: steps between two refreshes of the history table (sampled softmax).
@@ -55,3 +61,33 @@ class TrainingOptions(BaseModel):
     mine_every: int = Field(default=500, ge=1)
     save_seconds: float = Field(default=10.0, ge=0)
     tensorboard: bool = False
+
+
+def options_of(
+    model: str,
+    hyperparameters: Mapping[str, Any],
+    given: TrainingOptions | Mapping[str, Any] | None = None,
+    num_candidates: int = 0,
+) -> TrainingOptions:
+    """How a model is trained.
+
+    Args:
+        model: a name of the zoo.
+        hyperparameters: of the model; the zoo's options may go by them.
+        given: all options; or, by name, those that differ from the zoo's for this model.
+        num_candidates: of the dataset; the zoo's options may go by it too.
+    """
+    if isinstance(given, TrainingOptions):
+        return given
+    return TrainingOptions(**(ZOO[model].training_of(hyperparameters, num_candidates) | dict(given or {})))
+
+
+def check_monitor(monitor: str, callbacks: Sequence[Any] = (), k: int = 20) -> None:
+    """Refuses a metric that no validation has, unless there are callbacks that may bring metrics of their own.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    known = [f"val_{name}@{k}" for name in RANKING_METRICS]
+    if monitor not in known and not callbacks:
+        raise UsageError(f"monitor must be one of {', '.join(known)}, got {monitor!r}")

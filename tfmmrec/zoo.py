@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -281,4 +281,9 @@ def check_hyperparameters(model: str, given: Mapping[str, Any], options: Sequenc
             TypeAdapter(known[name]).validate_python(value)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]["msg"]
-            raise UsageError(f"{name}={value!r} does not suit {model}: {problem[0].lower()}{problem[1:]}") from None
+            written = ""
+            if isinstance(value, str | int | float) and get_origin(known[name]) is tuple:
+                written = f"; a list is written [{value}]"
+            raise UsageError(
+                f"{name}={value!r} does not suit {model}: {problem[0].lower()}{problem[1:]}{written}"
+            ) from None

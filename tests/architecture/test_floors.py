@@ -26,6 +26,7 @@ FLOORS = (
     ("zoo", "search"),
     ("evaluation", "baselines", "embedding"),
     ("baseline_evaluation", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
+    ("model_settings",),
     ("callbacks", "preparation", "pretrained", "task_evaluation"),
     ("training",),
     ("serving", "report"),

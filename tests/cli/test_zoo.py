@@ -25,6 +25,19 @@ def test_everything_is_shown_to_people(capsys):
         assert word in shown
 
 
+def test_the_settings_of_a_model(capsys):
+    assert main(["zoo", "lightgcn", "--json"]) == 0
+    (settings,) = json.loads(capsys.readouterr().out).values()
+    assert settings[0] == {"setting": "dim", "default": "64", "what": "size of the embeddings."}
+    assert "learning_rate" in {setting["setting"] for setting in settings}
+
+
+def test_what_it_does_not_have(capsys):
+    assert main(["zoo", "lightgnc"]) == 2
+    shown = capsys.readouterr().err
+    assert "or the settings of a model, but no 'lightgnc'; did you mean lightgcn?" in shown and "Traceback" not in shown
+
+
 def test_tables_in_markdown(capsys):
     assert main(["zoo", "models", "--markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -15,5 +15,7 @@ def test_each_fuses_an_id_and_features_of_other_sizes(fusion):
 
 
 def test_an_unknown_name():
+    with pytest.raises(UsageError, match="got 'AttentionFusion'; did you mean attention?"):
+        candidate_fusion("AttentionFusion", 4)
     with pytest.raises(UsageError, match="fusion must be one of early, late, hybrid.*, got 'middle'"):
         candidate_fusion("middle", 4)

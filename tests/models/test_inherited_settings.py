@@ -18,6 +18,7 @@ def build_more(schema, statistics, *, rate: float = 0.5, dim: int = 7, **setting
 def test_the_zoo_sees_its_own_settings_and_the_other_s():
     entry = ZooEntry(build_more, "retrieval", "p", "n", "w")
     assert entry.hyperparameters == {"rate": float, "dim": int, "names": Mapping[str, int] | None}
+    assert build_more.settings_from is build
 
 
 def test_what_is_given_arrives():

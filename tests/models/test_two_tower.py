@@ -172,6 +172,7 @@ def test_the_catalogue_is_asked_for():
         ({"loss": "warp"}, "loss must be one of sampled_softmax, full_softmax, multinomial, bpr, hinge, got 'warp'"),
         ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
         ({"temperature": float("nan")}, "temperature must be positive, got nan"),
+        ({"content_weight": -0.1}, "content_weight must be 0 or more, got -0.1"),
         ({"candidate_counts": None}, "full_softmax needs candidate_counts"),
         (
             {"loss": "sampled_softmax", "candidate_counts": COUNTS},

@@ -144,6 +144,7 @@ def test_the_content_weight_arrives():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
         ({"fusion": "middle"}, "fusion must be one of early, late, hybrid.*, got 'middle'"),
         ({"loss": "warp"}, "loss must be one of sampled_softmax, full_softmax, multinomial, bpr, hinge, got 'warp'"),
         ({"loss": "bpr", "negatives": "easy"}, "negatives must be one of in_batch, uniform, popularity, mixed"),

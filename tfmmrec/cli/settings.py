@@ -11,7 +11,7 @@ import yaml
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
-    from tfmmrec.training import TrainingOptions
+    from tfmmrec.training_options import TrainingOptions
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def divide_settings(
     Raises:
         UsageError: an unknown model or key, a value of another type, or an option that is given by both.
     """
-    from tfmmrec.training import TrainingOptions
-    from tfmmrec.zoo import ZOO, check_hyperparameters
+    from tfmmrec.training_options import TrainingOptions, options_of
+    from tfmmrec.zoo import check_hyperparameters
 
     known_options = list(TrainingOptions.model_fields)
     own = {key: value for key, value in settings.items() if key not in known_options}
@@ -71,4 +71,4 @@ def divide_settings(
     if twice := sorted(set(settings) & set(given)):
         raise UsageError(f"{twice[0]} is given by --set and by its own flag; leave one out")
     chosen = {key: value for key, value in settings.items() if key in known_options}
-    return own, TrainingOptions(**(ZOO[model].training_of(own, num_candidates) | chosen | given))
+    return own, options_of(model, own, chosen | given, num_candidates)

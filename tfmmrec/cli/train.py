@@ -17,7 +17,9 @@ def train(
     run: Annotated[
         Path, typer.Option(help="The run's folder; new, or with --resume begun before.", show_default=False)
     ],
-    model: Annotated[str, typer.Option(help="A model of `tfmmrec zoo models`.")] = "two_tower",
+    model: Annotated[
+        str | None, typer.Option(help="A model of `tfmmrec zoo models`; two_tower when left out.", show_default=False)
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model or its training; repeat for more."),
@@ -39,9 +41,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training stood.")] = False,
     json: Json = False,
 ) -> dict[str, Any]:
-    """Train a model: the epoch is chosen on validation data, then it is trained again on all of train.
+    """Train a model: the epoch is chosen on validation data. If these were held out of train, it is then trained again
+    on all of it; a validation part of the dataset's own stays apart.
 
-    Stopped at any moment, the same command with --resume goes on from the last checkpoint.
+    Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.runs import read_config
@@ -57,12 +60,15 @@ def train(
         "refit": False if no_refit else None,
     }
     settings = parse_settings(set_ or [])
+    begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
+    model = model or ("two_tower" if begun is None else begun.model)
     divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
     named = None if config is None else str(config.resolve() if config.exists() else config)
     found = load_dataset(dataset, named)
     own, options = divide_settings(model, settings, flags, len(found.candidates))
-    if resume and (run / "config.json").exists():  # else it was stopped before it had begun
-        _check_same(read_config(run), model, own, options)
+    if begun is not None:
+        given = {*settings, *(name for name, value in flags.items() if value is not None)}
+        _check_same(begun, model, own | options.model_dump(), given)
     noted = _note(found.issues)
     finished = fit(found, run, model, own, options, resume=resume, dataset_config=named)
     _note(found.issues, noted)  # pictures are read while they are encoded
@@ -83,15 +89,12 @@ def _note(issues, noted=frozenset()) -> frozenset:
     return noted | {(issue.kind, issue.where) for issue in issues}
 
 
-def _check_same(begun, model: str, own: dict[str, Any], options) -> None:
-    """Refuses to go on with other settings than the run was begun with."""
+def _check_same(begun, model: str, wanted: dict[str, Any], given: set[str]) -> None:
+    """Refuses to go on with other settings than the run was begun with; those that are not given may be any."""
     if begun.model != model:
-        raise UsageError(f"--resume: the run was begun with --model {begun.model}, not {model}; pass the same")
-    wanted = own | options.model_dump()
+        raise UsageError(f"--resume: the run was begun with --model {begun.model}, not {model}; leave it out")
     was = begun.hyperparameters | begun.options
     for key, value in wanted.items():
-        if key not in was or was[key] != value:
+        if key in given and (key not in was or was[key] != value):
             shown = f"with {key}={was[key]!r}" if key in was else f"without {key}"
-            raise UsageError(f"--resume: the run was begun {shown}, not {key}={value!r}; pass the same settings")
-    if missing := set(begun.hyperparameters) - set(own):
-        raise UsageError(f"--resume: the run was begun with --set {sorted(missing)[0]}=...; pass the same settings")
+            raise UsageError(f"--resume: the run was begun {shown}, not {key}={value!r}; leave the settings out")

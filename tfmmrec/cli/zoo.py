@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from tfmmrec.cli.output import Json, console, table
-
-Part = Literal["models", "fusions", "encoders", "losses", "alignments"]
+from tfmmrec.types import UsageError
 
 # What counts as one of its kind among the public names of a package.
 _PACKAGES: dict[str, tuple[str, Callable[[str, Any], bool]]] = {
@@ -25,17 +25,23 @@ _CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z][\w-]+)?,? \(?(?
 
 
 def zoo(
-    part: Annotated[Part | None, typer.Argument(help="Only these; all when left out.")] = None,
+    part: Annotated[
+        str | None,
+        typer.Argument(
+            help="models, fusions, encoders, losses or alignments; or a model, for its settings; all when left out.",
+            show_default=False,
+        ),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As tables in Markdown.")] = False,
     json: Json = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """List the models and their parts: paper, needs, and when to use which.
 
-    The name of a model is what `tfmmrec train --model` takes; the name of a part is a class or function of
-    the library.
+    The name of a model is what `tfmmrec train --model` takes, and its settings are those of `--set`; the name of a part
+    is a class or function of the library.
     """
     names = [part] if part else ["models", *_PACKAGES]
-    answer = {name: _models() if name == "models" else _parts(name) for name in names}
+    answer = {name: _models() if name == "models" else _parts_or_settings(name) for name in names}
     for name, entries in answer.items():
         rows = [[_cell(value) for value in entry.values()] for entry in entries]
         if markdown:
@@ -62,6 +68,19 @@ def _models() -> list[dict[str, Any]]:
         {"name": name, "kind": entry.kind, "paper": entry.paper, "needs": entry.needs, "when": entry.when}
         for name, entry in ZOO.items()
     ]
+
+
+def _parts_or_settings(name: str) -> list[dict[str, Any]]:
+    from tfmmrec.model_settings import settings_of
+    from tfmmrec.zoo import ZOO
+
+    if name in _PACKAGES:
+        return _parts(name)
+    if name in ZOO:
+        return [{"setting": s.name, "default": s.default, "what": s.what} for s in settings_of(name)]
+    near = difflib.get_close_matches(name, [*ZOO, "models", *_PACKAGES], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"zoo has models, {', '.join(_PACKAGES)}, or the settings of a model, but no {name!r}{hint}")
 
 
 def _parts(kind: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 
@@ -68,5 +69,7 @@ def candidate_fusion(
         UsageError: no such fusion.
     """
     if fusion not in FUSIONS:
-        raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
+        near = difflib.get_close_matches(fusion.lower().removesuffix("fusion"), list(FUSIONS), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}{hint}")
     return FUSIONS[fusion](dim, hidden_dims, dropout, scale)

@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 def inherits_settings(builder: Callable[..., Any], without: Sequence[str] = ()) -> Callable[[Callable], Callable]:
     """A decorator: `**settings` of a function are, by name, type and default, those of another.
 
-    The zoo reads a model's hyperparameters from the signature of what builds it.
+    The zoo reads a model's hyperparameters from the signature of what builds it, and what they mean from its docstring,
+    then from the one of `settings_from`.
 
     Args:
         builder: whose keyword-only parameters they are.
@@ -26,6 +27,7 @@ def inherits_settings(builder: Callable[..., Any], without: Sequence[str] = ()) 
         types = get_type_hints(builder)
         build.__annotations__ = get_type_hints(build) | {p.name: types[p.name] for p in others}
         build.__signature__ = signature.replace(parameters=[*own, *others])
+        build.settings_from = builder
         return build
 
     return decorate

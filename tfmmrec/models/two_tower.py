@@ -92,6 +92,8 @@ class TwoTower(Trainable):
             raise UsageError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
         if not temperature > 0:
             raise UsageError(f"temperature must be positive, got {temperature}")
+        if not content_weight >= 0:
+            raise UsageError(f"content_weight must be 0 or more, got {content_weight}")
         options = NegativeOptions(negatives, num_negatives, hard_negatives, mask_known_positives)
         options.check(loss, query_tower.encoders, candidate_counts, mined)
         if loss not in IN_BATCH_LOSSES and candidate_counts is None:

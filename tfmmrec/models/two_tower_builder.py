@@ -80,7 +80,8 @@ def build_two_tower(
         make: takes the arguments of `TwoTower`, for a model that adds something to it.
         dim: size of both towers' vectors (of each block, under late and hybrid fusion).
         feature_dim: size of each content feature's vector.
-        fusion: on the candidate's side, a name of `candidate_fusions.FUSIONS`.
+        fusion: on the candidate's side: early, late, hybrid, attention, gated, tensor, low_rank, cross_attention,
+            graph, graph_concat or graph_attention.
         hidden_dims: hidden layers of the candidate's fusion, where it has any.
         query_hidden_dims: hidden layers of the query's fusion.
         dropout: in the hidden layers of both fusions, and of a history that is read as a sequence.
@@ -104,7 +105,8 @@ def build_two_tower(
         num_history_heads: of the transformer's attention; must divide `dim`.
         causal_history: in the transformer an entry sees only older ones.
         normalize: both vectors have unit length (not under late and hybrid fusion).
-        loss: auto (multinomial up to 20,000 candidates, else sampled_softmax) or one of `TwoTower`'s.
+        loss: multinomial, full_softmax, sampled_softmax, bpr or hinge, see `TwoTower`; auto is multinomial up to 20,000
+            candidates, else sampled_softmax.
         temperature: the score is divided by it in the loss; 1 when None, and 0.1 where the vectors have unit length.
         text_mode: cached or finetuned, for the words of candidates.
         text_dim: size of a text's vector.
@@ -122,7 +124,8 @@ def build_two_tower(
         mined_depth: among how many of its query's highest-scoring candidates they are drawn.
         hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
         mask_known_positives: candidates in a query's history are no negatives of it.
-        alignment: of the candidate's content features, before the fusion: names of `alignments.ALIGNMENTS`, in order.
+        alignment: of the candidate's content features, before the fusion: some of subspace, contrastive, adversarial,
+            adversarial_alternating and conversion, one after the other.
         alignment_weight: of each of their losses.
 
     Raises:
@@ -211,7 +214,7 @@ def build_two_tower(
             name="candidate_tower",
         ),
         history_tower=pooling_tower,
-        temperature=temperature or (0.1 if late or normalize else 1.0),
+        temperature=(0.1 if late or normalize else 1.0) if temperature is None else temperature,
         content_weight=content_weight,
         num_negatives=num_negatives,
         mined=mined,
