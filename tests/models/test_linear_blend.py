@@ -142,7 +142,7 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     ("options", "message"),
     [
         ({"blend": -1.0}, "blend must be 0 or more and content_l2 positive, got -1.0 and 5.0"),
-        ({"content_l2": 0.0}, "blend must be 0 or more and content_l2 positive, got 1.0 and 0.0"),
+        ({"content_l2": 0.0}, "blend must be 0 or more and content_l2 positive, got 0.5 and 0.0"),
         ({"linear_dropout": 1.0}, r"linear_dropout must lie in \[0, 1\), .*, got 1.0, 1.0 and 0.25"),
         ({"linear_l2": 0.0}, r"linear_l2 be positive and .*, got 0.5, 0.0 and 0.25"),
         ({"linear_exponent": 2.0}, r"linear_exponent lie in \[0, 1\], got 0.5, 1.0 and 2.0"),
