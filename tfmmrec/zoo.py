@@ -208,7 +208,7 @@ ZOO: dict[str, ZooEntry] = {
         "retrieval",
         "this library, with Steck 2020",
         "interactions; histories of queries; uses whatever features there are",
-        "the best where queries have long histories; up to 20,000 candidates",
+        "the best where queries have long histories; takes 32 bytes of memory for every pair of candidates",
         _TRAINING,
         _OF_INTERACTIONS,
     ),
