@@ -36,6 +36,9 @@ def test_what_it_does_not_have(capsys):
     assert main(["zoo", "lightgnc"]) == 2
     shown = capsys.readouterr().err
     assert "or the settings of a model, but no 'lightgnc'; did you mean lightgcn?" in shown and "Traceback" not in shown
+    assert main(["zoo", "planets"]) == 2
+    expected = "zoo has models, fusions, encoders, losses, alignments, or the settings of a model, but no 'planets'\n"
+    assert capsys.readouterr().err.endswith(expected)
 
 
 def test_tables_in_markdown(capsys):
