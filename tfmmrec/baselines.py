@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import scipy.linalg
 import scipy.sparse as sp
 
-from tfmmrec.data.dataset import Dataset, Entities, Interactions
+from tfmmrec.data.dataset import Dataset, Entities
 from tfmmrec.data.statistics import words_of
 from tfmmrec.linear_autoencoder import gram_matrix, zero_diagonal_weights
 from tfmmrec.memory import check_memory
@@ -53,7 +53,7 @@ def ease(dataset: Dataset, l2: float = 500.0, max_bytes: int | None = None) -> S
     _check_l2(l2)
     num_candidates = len(dataset.candidates)
     check_memory(f"ease over {num_candidates:,} candidates", 12 * num_candidates**2, max_bytes, _REMEDY)
-    chosen = _chosen(dataset.train)
+    chosen = dataset.train.matrix()
     gram = gram_matrix(chosen)
     gram[np.diag_indices(num_candidates)] += l2
     weights = zero_diagonal_weights(gram).astype(np.float32)
@@ -81,7 +81,7 @@ def content_ridge(dataset: Dataset, l2: float = 20.0, max_bytes: int | None = No
     warm = np.flatnonzero(dataset.train.counts() > 0)
     size = min(features.shape[1], warm.size)
     check_memory(f"content_ridge with a system of {size:,} equations", 16 * size**2, max_bytes, _REMEDY)
-    chosen = _chosen(dataset.train)[:, warm]
+    chosen = dataset.train.matrix()[:, warm]
     seen = features[warm]
     primal = features.shape[1] <= warm.size
     system = (seen.T @ seen if primal else seen @ seen.T).toarray()
@@ -171,16 +171,6 @@ def _unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
 def _counted(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
     matrix = sp.csr_matrix((np.ones(rows.size), (rows, columns)), shape=shape)
     matrix.sum_duplicates()
-    return matrix
-
-
-def _chosen(interactions: Interactions) -> sp.csr_matrix:
-    """1 where a query chose a candidate, float32 `[num_queries, num_candidates]`."""
-    shape = interactions.num_queries, interactions.num_candidates
-    ones = np.ones(interactions.num_rows, np.float32)
-    matrix = sp.csr_matrix((ones, np.array(interactions.indices), interactions.indptr), shape=shape)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1.0
     return matrix
 
 

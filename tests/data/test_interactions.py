@@ -14,6 +14,12 @@ def small():
     return Interactions(indptr, np.array([3, 1, 0, 3, 3], np.int32), columns, num_candidates=4)
 
 
+def test_as_a_matrix_a_pair_that_stands_twice_counts_once():
+    log = small()
+    assert log.matrix().toarray().tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
+    assert log.matrix().dtype == np.float32 and log.indices.tolist() == [3, 1, 0, 3, 3]
+
+
 def test_what_it_says_of_itself():
     log = small()
     assert (log.num_queries, log.num_candidates, log.num_rows) == (3, 4, 5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 
 from tfmmrec.data.storage import allocate, release
 
@@ -57,6 +58,16 @@ class Interactions:
             counts += np.bincount(self.indices[start : start + BLOCK_ROWS], minlength=self.num_candidates)
             release(self.indices)
         return counts
+
+    def matrix(self) -> sp.csr_matrix:
+        """1 where a query chose a candidate, float32 `[num_queries, num_candidates]`."""
+        ones = np.ones(self.num_rows, np.float32)
+        matrix = sp.csr_matrix(
+            (ones, np.array(self.indices), self.indptr), shape=(self.num_queries, self.num_candidates)
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1.0
+        return matrix
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Consecutive (queries, rows) of about `BLOCK_ROWS` rows; no query is cut in two."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import scipy.sparse as sp
 import tensorflow as tf
 
 from tfmmrec.data.dataset import Interactions
@@ -85,12 +84,8 @@ class LinearBlend(TwoTower):
             None,
             "take two_tower, which compares no pairs of candidates",
         )
-        shape = interactions.num_queries, interactions.num_candidates
-        ones = np.ones(interactions.num_rows, np.float32)
-        chosen = sp.csr_matrix((ones, np.array(interactions.indices), interactions.indptr), shape=shape)
-        chosen.sum_duplicates()
-        chosen.data[:] = 1.0
-        factors = linear_factors(chosen[:, self._known].tocsr(), self.candidate_tower.fusion.rank, **self.linear)
+        chosen = interactions.matrix()[:, self._known]
+        factors = linear_factors(chosen, self.candidate_tower.fusion.rank, **self.linear)
         self.candidate_tower.encoders["id"].set_factors(factors.scoring)
         self.history_tower.encoders["id"].set_factors(factors.reading)
 
