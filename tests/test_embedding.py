@@ -87,6 +87,19 @@ def test_a_side_is_preprocessed_once_in_batches_of_any_size(made):
     assert set(preprocess_entities(*arguments, only=("price", "id"))) == {"id", "price"}
 
 
+def test_tables_of_cached_features_hold_terms_for_fusions_that_read_them(made, monkeypatch):
+    dataset, tower = catalogue(), made.model.candidate_tower
+    arguments = (tower, dataset.candidates, dataset.schema.candidates.features, ("title",), ("title",))
+    assert set(preprocess_entities(*arguments)["title"]) == {"vector", "present"}
+    monkeypatch.setattr(tower.fusion, "reads_terms", True, raising=False)
+    found = preprocess_entities(*arguments)["title"]
+    words = preprocess_entities(tower, dataset.candidates, dataset.schema.candidates.features, only=("title",))["title"]
+    expected = tower.encoders["title"](words)
+    assert set(found) == {"vector", "present", "terms", "term_weights"}
+    np.testing.assert_array_equal(found["terms"], expected["terms"])
+    np.testing.assert_allclose(found["term_weights"], expected["term_weights"], rtol=1e-6)
+
+
 def test_large_tables_lie_on_disk(made, monkeypatch):
     monkeypatch.setattr(embedding, "_MEMORY_LIMIT_BYTES", 100)
     dataset = catalogue()

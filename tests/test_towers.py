@@ -131,6 +131,19 @@ def test_a_fusion_of_sequences_is_served_what_it_was_trained_on():
     assert set(tower.fusion.within) == {"title"}  # finetuned
 
 
+def test_terms_are_for_fusions_that_read_them():
+    inputs = make().preprocess(raw())
+    assert not any(key.startswith("term") for part in make().encode(inputs).values() for key in part)
+    fusion = EarlyFusion(2)
+    fusion.reads_terms = True
+    tower = Tower(encoders("cached"), fusion, name="candidate_tower")
+    found = tower.encode(inputs)["title"]
+    assert tower.reads_terms and not make().reads_terms
+    expected = tower.encoders["title"](inputs["title"])
+    np.testing.assert_array_equal(found["terms"], expected["terms"])
+    np.testing.assert_array_equal(found["term_weights"], expected["term_weights"])
+
+
 def test_features_that_are_cached_are_named():
     assert Tower(encoders("cached"), EarlyFusion(2)).cached_features == ("photo",)
     assert make().cached_features == ()

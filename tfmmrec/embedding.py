@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tfmmrec.data.dataset import Entities, Interactions
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.schema import Feature
 from tfmmrec.towers import Tower
+from tfmmrec.types import Embedded
 
 _MEMORY_LIMIT_BYTES = 512 * 2**20
 Progress = Callable[[str, int, int], None]
@@ -79,7 +81,7 @@ def preprocess_entities(
         tower: whose encoders do it.
         entities: the side's table.
         features: its features.
-        cached: features whose encoder runs to the end: their table holds `vector` and `present`.
+        cached: features whose encoder runs to the end: their table holds `vector` and `present`, see `cacheable`.
         only: just these features; all when None.
         batch_size: rows at a time.
         progress: told what has been done.
@@ -92,7 +94,6 @@ def preprocess_entities(
     for name in names:
         encoder = tower.encoders[name]
         is_list = len(encoder.raw_spec().shape) > 1
-        whole = name in cached
 
         def batches(name=name, is_list=is_list) -> Iterator[np.ndarray]:
             for start in range(0, len(entities.ids), batch_size):
@@ -101,20 +102,24 @@ def preprocess_entities(
                 if progress is not None:
                     progress(name, int(rows[-1]) + 1, len(entities.ids))
 
-        tables[name] = _run(encoder, batches(), len(entities.ids), whole)
+        keep = partial(cacheable, terms=tower.reads_terms) if name in cached else None
+        tables[name] = _run(encoder, batches(), len(entities.ids), keep)
     return tables
 
 
-def _run(encoder: Encoder, batches: Iterator[np.ndarray], num_rows: int, whole: bool) -> dict[str, np.ndarray]:
+def cacheable(embedded: Embedded, terms: bool) -> dict[str, tf.Tensor]:
+    """What tables of a cached feature hold: `vector [batch, dim]`, float32, `present [batch]`, and terms if asked."""
+    kept = ("present", *(("terms", "term_weights") if terms else ()))
+    return {"vector": tf.cast(embedded["vector"], tf.float32)} | {key: embedded[key] for key in kept if key in embedded}
+
+
+def _run(encoder: Encoder, batches: Iterator[np.ndarray], num_rows: int, keep) -> dict[str, np.ndarray]:
     spec = encoder.raw_spec()
 
     @tf.function(input_signature=[spec], reduce_retracing=True)
     def preprocess(raw: tf.Tensor) -> dict[str, tf.Tensor]:
         tensors = encoder.preprocess(raw)
-        if whole:
-            embedded = encoder(tensors, training=False)
-            return {"vector": tf.cast(embedded["vector"], tf.float32), "present": embedded["present"]}
-        return tensors
+        return tensors if keep is None else keep(encoder(tensors, training=False))
 
     arrays: dict[str, np.ndarray] = {}
     done = 0

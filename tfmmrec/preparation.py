@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfmmrec.collaborative import category_targets, collaborative_factors, fit_encoder
 from tfmmrec.data.batches import Tables
 from tfmmrec.data.dataset import Dataset, Interactions
-from tfmmrec.embedding import Progress, preprocess_entities
+from tfmmrec.embedding import Progress, cacheable, preprocess_entities
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.image import ImageEncoder
 from tfmmrec.encoders.text import TextEncoder
@@ -72,8 +72,8 @@ def prepare(
         if not path.exists():
             _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress)
         with np.load(path) as kept:
-            prepared.candidate_tables[name] = {"vector": kept["vector"], "present": kept["present"]}
-            weights = [kept[key] for key in sorted(key for key in kept if key.startswith("weight_"))]
+            weights = [kept[key] for key in sorted(kept) if key.startswith("weight_")]
+            prepared.candidate_tables[name] = {key: kept[key] for key in kept if not key.startswith("weight_")}
         if weights:
             prepared.encoder_weights[name] = weights
     return prepared
@@ -102,7 +102,7 @@ def _write_cached(path, name, encoder, model, dataset, config, interactions, pre
         )
     encoder.trainable = False
     weights = {f"weight_{place:03d}": value for place, value in enumerate(encoder.get_weights())}
-    save_arrays(path, encode(encoder, inputs) | weights)
+    save_arrays(path, encode(encoder, inputs, tower.reads_terms) | weights)
 
 
 def _learn_words(encoder: TextEncoder, words: np.ndarray, seed: int) -> None:
@@ -121,12 +121,14 @@ def _shared_words(tower: Tower, tables: Tables, seed: int) -> dict[str, list[np.
     return {names[0]: first.get_weights()}
 
 
-def encode(encoder: Encoder, inputs: dict[str, np.ndarray], batch_size: int = 256) -> dict[str, np.ndarray]:
-    """Runs an encoder over preprocessed tensors `[rows, ...]`: `vector [rows, dim]` and `present [rows]`."""
-    embed = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
+def encode(
+    encoder: Encoder, inputs: dict[str, np.ndarray], terms: bool, batch_size: int = 256
+) -> dict[str, np.ndarray]:
+    """Runs an encoder over preprocessed tensors `[rows, ...]`: what `cacheable` says."""
+    embed = tf.function(lambda batch: cacheable(encoder(batch, training=False), terms), reduce_retracing=True)
     size = len(next(iter(inputs.values())))
     parts = []
     for start in range(0, size, batch_size):
         found = embed({key: tf.constant(array[start : start + batch_size]) for key, array in inputs.items()})
-        parts.append({"vector": tf.cast(found["vector"], tf.float32).numpy(), "present": found["present"].numpy()})
-    return {key: np.concatenate([part[key] for part in parts]) for key in ("vector", "present")}
+        parts.append({key: tensor.numpy() for key, tensor in found.items()})
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

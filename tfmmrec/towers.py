@@ -58,6 +58,11 @@ class Tower(tf.keras.layers.Layer):
         """Features whose encoder runs once for each row, before training."""
         return tuple(name for name, encoder in self.encoders.items() if getattr(encoder, "mode", None) == "cached")
 
+    @property
+    def reads_terms(self) -> bool:
+        """Whether the fusion reads the modalities' sparse form, which tables of cached features then hold too."""
+        return getattr(self.fusion, "reads_terms", False)
+
     def build_from_raw(self, extra: Mapping[str, Mapping[str, tf.Tensor]] | None = None) -> int:
         """Creates every weight by embedding one empty row; `extra` holds tensors for features without raw values.
 
@@ -82,8 +87,8 @@ class Tower(tf.keras.layers.Layer):
     def encode(self, inputs: Mapping[str, Mapping[str, tf.Tensor]], training: bool | None = None) -> dict:
         """Numeric tensors by feature -> embedded modalities. A feature that brings its `vector` is cached.
 
-        Of a cached feature there is the vector alone, where its encoder runs too: a fusion is served what it was
-        trained on.
+        Of a cached feature there is the vector alone (and terms, for a fusion that reads them), where its encoder runs
+        too: a fusion is served what it was trained on.
         """
         missing = sorted(set(self.encoders) - set(inputs))
         if missing:
@@ -98,8 +103,9 @@ class Tower(tf.keras.layers.Layer):
             name: dict(inputs[name]) if "vector" in inputs[name] else encoder(inputs[name], training=training)
             for name, encoder in sorted(self.encoders.items())
         }
-        for name in self.cached_features:
-            embedded[name] = {key: part for key, part in embedded[name].items() if not key.startswith("sequence")}
+        for name, part in embedded.items():
+            unread = (() if self.reads_terms else ("term",)) + (("sequence",) if name in self.cached_features else ())
+            embedded[name] = {key: value for key, value in part.items() if not key.startswith(unread)}
         return embedded
 
     def _align(self, embedded: dict, training: bool | None = None, rows: tf.Tensor | None = None) -> dict:

@@ -22,6 +22,9 @@ class Embedded(TypedDict, total=False):
         sequence: `[batch, n, dim]` float, where the encoder has tokens, patches or frames.
         sequence_mask: `[batch, n]` bool, True where the sequence holds something.
         imputed: `[batch]` bool, True where the vector was predicted from the other modalities.
+        terms: `[batch, n]` int32, the columns that are not zero in the modality's sparse form, before any embedding:
+            ids, words, values of a category, edges of a number's bins; any where the weight is 0.
+        term_weights: `[batch, n]` float32, what stands in them.
     """
 
     vector: Any
@@ -29,3 +32,5 @@ class Embedded(TypedDict, total=False):
     sequence: Any
     sequence_mask: Any
     imputed: Any
+    terms: Any
+    term_weights: Any

@@ -23,12 +23,14 @@ def fit(made, epochs, *callbacks):
     made.model.fit(made.stream.dataset(), epochs=epochs, steps_per_epoch=1, callbacks=list(callbacks), verbose=0)
 
 
-def test_factors_are_there_before_the_first_step_and_the_rest_after_every_epoch(made, monkeypatch):
-    calls = []
+@pytest.mark.parametrize("image_mode", ["cached", "finetuned"])
+def test_factors_are_there_before_the_first_step_and_what_changes_is_fitted_after_every_epoch(image_mode, monkeypatch):
+    made, calls = ready(ModelCase("linear blend", "linear_blend", {"rank": 5, "image_mode": image_mode})), []
     for name in ("set_interactions", "fit_content", "fit_scale"):
         monkeypatch.setattr(made.model, name, lambda *given, name=name: calls.append((name, *given)))
     fit(made, 2, Settle(made.embedder, catalogue().train))
-    assert [name for name, *_ in calls] == ["set_interactions", *["fit_content", "fit_scale"] * 2]
+    epoch = ["fit_content", "fit_scale"] if image_mode == "finetuned" else ["fit_scale"]
+    assert [name for name, *_ in calls] == ["set_interactions", "fit_content", *epoch * 2]
     assert calls[0][1] is catalogue().train
     candidates, queries = made.vectors()
     np.testing.assert_allclose(calls[-1][1], queries, rtol=1e-5, atol=1e-6)

@@ -224,9 +224,11 @@ class Ready:
         return losses
 
     def settle(self) -> None:
-        """What `Settle` does after an epoch, where the model is trained beside one."""
+        """What `Settle` does before a training and after an epoch, where the model is trained beside one."""
         if self.model.settles:
-            Settle(self.embedder, catalogue().train).on_epoch_end(0)
+            callback = Settle(self.embedder, catalogue().train)
+            callback.on_train_begin()
+            callback.on_epoch_end(0)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Of all candidates and of all queries, with their histories."""

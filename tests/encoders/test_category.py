@@ -33,6 +33,15 @@ def test_several_values_in_one_string_are_averaged_over_the_known_ones():
     assert found["present"].numpy().tolist() == [True, True, False]
 
 
+def test_its_terms_are_the_values_that_are_known():
+    encoder = CategoryEncoder(VALUES, 3, separator="|", max_values=4)
+    found = encode(encoder, ["red|blue", "red||pink| green", ""])
+    kept = found["term_weights"].numpy() == 1.0
+    terms = [row[there].tolist() for row, there in zip(found["terms"].numpy(), kept, strict=True)]
+    assert terms == [[0, 2], [0, 1], []] and encoder.num_terms == 3
+    assert not found["term_weights"].numpy()[~kept].any()
+
+
 def test_a_separator_is_no_pattern():
     assert codes(CategoryEncoder(["a", "b"], 2, separator=".*", max_values=2), ["a.*b", "a.b"]) == [[0, 1], [-1, -1]]
 

@@ -17,6 +17,8 @@ def test_known_ids_have_their_row_and_unknown_ones_no_signal():
     table = encoder.embeddings.numpy()
     np.testing.assert_array_equal(found["vector"], [table[2], np.zeros(4), table[0]])
     assert found["present"].numpy().tolist() == [True, False, True]
+    assert found["terms"].numpy()[[0, 2]].tolist() == [[2], [0]] and encoder.num_terms == 3
+    assert found["term_weights"].numpy().tolist() == [[1.0], [0.0], [1.0]]
 
 
 def test_dropout_makes_its_share_of_the_ids_absent_in_training_only():

@@ -27,6 +27,16 @@ def test_bins_fill_one_after_the_other():
     assert found["present"].numpy().all()
 
 
+def test_its_terms_are_the_edges_beside_it():
+    encoder = NumberEncoder([0.0, 10.0, 30.0], 4)
+    found = encode(encoder, [-5.0, 0.0, 2.5, 10.0, 15.0, 30.0, 1e9, np.nan])
+    columns = np.zeros((8, encoder.num_terms))
+    for row, (terms, weights) in enumerate(zip(found["terms"].numpy(), found["term_weights"].numpy(), strict=True)):
+        np.add.at(columns[row], terms, weights)
+    expected = [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0, 1, 0], [0, 0.75, 0.25], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
+    np.testing.assert_allclose(columns, expected, rtol=1e-6)
+
+
 def test_what_is_no_finite_number_is_missing():
     encoder = NumberEncoder([0.0, 1.0], 3)
     found = encode(encoder, [0.5, np.nan, np.inf, -np.inf])

@@ -36,6 +36,16 @@ def test_the_vector_is_the_weighted_bag_of_known_words():
     assert found["present"].numpy().tolist() == [True, True, False]
 
 
+def test_its_terms_are_its_words_with_the_weights_of_the_bag():
+    encoder = TextEncoder(WORDS, 3, idf=IDF, max_words=6)
+    found = encode(encoder, ["red coat", "Wool, wool of unknown", "of"])
+    columns = np.zeros((3, encoder.num_terms))
+    for row, (terms, weights) in enumerate(zip(found["terms"].numpy(), found["term_weights"].numpy(), strict=True)):
+        np.add.at(columns[row], terms, weights)
+    expected = [[1 / np.sqrt(17), 0, 4 / np.sqrt(17)], [0, 4 / np.sqrt(8), 0], [0, 0, 0]]
+    np.testing.assert_allclose(columns, expected, rtol=1e-5)
+
+
 def test_without_idf_all_words_weigh_the_same():
     encoder = TextEncoder(WORDS, 3)
     red, wool, _ = encoder.embeddings.numpy()

@@ -49,10 +49,13 @@ def trained_of(made):
 
 
 def factors_of(made, name):
-    """Reading or scoring of all candidates: what was computed, or [x̄ ; 1] R."""
+    """Reading or scoring of all candidates: what was computed, or [t ; x̄ ; 1] R."""
     factors = linear_factors(sp.csr_matrix(chosen(catalogue().train)[:, KNOWN]), 3)
     tower = made.model.candidate_tower if name == "scoring" else made.model.history_tower
-    content = tower.fusion.content(tower.encode(made.embedder.candidate_tables)).numpy()
+    assert tower.fusion.num_terms.keys() >= {"title", "tags", "price"}
+    content = np.zeros((NUM_CANDIDATES, tower.fusion.content_map.shape[0]), np.float32)
+    found = tower.fusion.content(tower.encode(made.embedder.candidate_tables))
+    np.add.at(content, tuple(found.indices.numpy().T), found.values.numpy())
     found = content @ tower.fusion.content_map.numpy()
     found[KNOWN] = getattr(factors, name)
     return found, content

@@ -10,7 +10,9 @@ from tfmmrec.embedding import Embedder
 
 
 class Settle(tf.keras.callbacks.Callback):
-    """Gives a `LinearBlend` its factors; after every epoch fits what content says of them, and what they count.
+    """Gives a `LinearBlend` its factors and what content says of them; after every epoch fits what they count.
+
+    Where training changes the content that they are predicted from, that is fitted after every epoch too.
 
     Args:
         embedder: embeds with the model as it is.
@@ -30,9 +32,11 @@ class Settle(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.embedder.model.set_interactions(self.interactions)
+        self.embedder.model.fit_content()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.embedder.model.fit_content()
+        if self.embedder.model.content_changes:
+            self.embedder.model.fit_content()
         candidates = self.embedder.candidates()
         queries = self.embedder.queries(self.queries, candidates, self.interactions)
         self.embedder.model.fit_scale(queries, candidates)

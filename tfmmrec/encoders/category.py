@@ -41,9 +41,10 @@ class CategoryEncoder(Encoder):
         self.max_values = max_values
         self.is_list = is_list
         self.lookup = VocabularyLookup(self.vocabulary, name=f"{self.name}_vocabulary")
+        self.num_terms = max(len(self.vocabulary), 1)
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=[max(len(self.vocabulary), 1), dim],
+            shape=[self.num_terms, dim],
             initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5),
         )
 
@@ -62,11 +63,17 @@ class CategoryEncoder(Encoder):
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         codes = inputs["codes"]  # [batch, values]
-        mask = tf.cast(codes >= 0, self.compute_dtype)
-        sequence = tf.cast(tf.gather(self.embeddings, tf.maximum(codes, 0)), self.compute_dtype)
+        known, rows = codes >= 0, tf.maximum(codes, 0)
+        mask = tf.cast(known, self.compute_dtype)
+        sequence = tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)
         count = tf.reduce_sum(mask, axis=1, keepdims=True)
         vector = tf.reduce_sum(sequence * mask[..., None], axis=1) / tf.maximum(count, 1.0)
-        return {"vector": vector, "present": count[:, 0] > 0}
+        return {
+            "vector": vector,
+            "present": count[:, 0] > 0,
+            "terms": rows,
+            "term_weights": tf.cast(known, tf.float32),
+        }
 
     def get_config(self):
         return super().get_config() | {

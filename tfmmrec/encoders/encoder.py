@@ -22,6 +22,9 @@ class Encoder(tf.keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
 
+    num_terms: int | None = None
+    """Columns of its sparse form, for encoders that give `terms`."""
+
     def raw_spec(self) -> tf.TensorSpec:
         """Dtype and shape `[None, ...]` of the raw batch that `preprocess` takes."""
         raise NotImplementedError(f"{type(self).__name__} does not say its raw_spec")
@@ -31,5 +34,5 @@ class Encoder(tf.keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} has no preprocess")
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
-        """The tensors of `preprocess` -> `vector [batch, dim]` and `present [batch]`."""
+        """The tensors of `preprocess` -> `vector [batch, dim]`, `present [batch]` and more that `Embedded` names."""
         raise NotImplementedError(f"{type(self).__name__} has no call")

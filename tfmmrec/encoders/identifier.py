@@ -46,9 +46,10 @@ class IdentifierEncoder(Encoder):
         self.embeddings_stddev = embeddings_stddev
         self.lookup = VocabularyLookup(self._ids, name=f"{self.name}_vocabulary")
         self.draws = RandomDraws(name="draws")
+        self.num_terms = max(len(self._ids), 1)
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=[max(len(self._ids), 1), dim],
+            shape=[self.num_terms, dim],
             initializer=tf.keras.initializers.RandomNormal(stddev=embeddings_stddev or dim**-0.5),
         )
 
@@ -69,9 +70,11 @@ class IdentifierEncoder(Encoder):
         present = rows >= 0
         if training and self.dropout > 0.0:
             present = present & (self.draws(tf.shape(rows)) >= self.dropout)
-        vector = tf.gather(self.embeddings, tf.maximum(rows, 0))  # [batch, dim]
+        known = tf.maximum(rows, 0)
+        vector = tf.gather(self.embeddings, known)  # [batch, dim]
         vector = tf.cast(vector, self.compute_dtype) * tf.cast(present, self.compute_dtype)[:, None]
-        return {"vector": vector, "present": present}
+        weights = tf.cast(present, tf.float32)
+        return {"vector": vector, "present": present, "terms": known[:, None], "term_weights": weights[:, None]}
 
     def get_config(self):
         return super().get_config() | {

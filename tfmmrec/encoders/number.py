@@ -16,7 +16,8 @@ class NumberEncoder(Encoder):
     """Piecewise-linear encoding over quantile bins, then a dense layer.
 
     Bin t holds clip((x − e_t) / (e_{t+1} − e_t), 0, 1) (Gorishniy et al. 2022, "On Embeddings for Numerical
-    Features", eq. 1 with clipped ends). NaN and infinite numbers are missing values.
+    Features", eq. 1 with clipped ends). NaN and infinite numbers are missing values. The terms are the two edges beside
+    the number, each the heavier the nearer: a linear model of them is a piecewise-linear function of the number.
 
     Args:
         edges: ascending bin edges, at least two different ones; the quantiles of the column.
@@ -32,6 +33,7 @@ class NumberEncoder(Encoder):
             unique = np.array([unique[0] - 0.5, unique[0] + 0.5])
         self.edges = [float(edge) for edge in unique]
         self.dim = dim
+        self.num_terms = len(self.edges)
         self._lower = tf.constant(unique[:-1], tf.float32)
         self._width = tf.constant(np.diff(unique), tf.float32)
         self.projection = tf.keras.layers.Dense(dim, name="projection")
@@ -53,7 +55,15 @@ class NumberEncoder(Encoder):
         value = tf.where(present, value, 0.0)
         bins = tf.clip_by_value((value[:, None] - self._lower) / self._width, 0.0, 1.0)  # [batch, bins]
         vector = self.projection(tf.cast(bins, self.compute_dtype))
-        return {"vector": vector * tf.cast(present, vector.dtype)[:, None], "present": present}
+        place = tf.reduce_sum(bins, axis=1)  # [batch], in edges
+        below = tf.minimum(tf.floor(place), self.num_terms - 2.0)
+        above = place - below  # in [0, 1]
+        return {
+            "vector": vector * tf.cast(present, vector.dtype)[:, None],
+            "present": present,
+            "terms": tf.stack([tf.cast(below, tf.int32), tf.cast(below, tf.int32) + 1], axis=1),
+            "term_weights": tf.stack([1.0 - above, above], axis=1) * tf.cast(present, tf.float32)[:, None],
+        }
 
     def get_config(self):
         return super().get_config() | {"edges": self.edges, "dim": self.dim}

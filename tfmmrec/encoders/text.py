@@ -62,7 +62,7 @@ class TextEncoder(Encoder):
         self.idf = None if idf is None else [float(weight) for weight in idf]
         self.max_words = max_words
         self.lookup = VocabularyLookup(self.vocabulary, name=f"{self.name}_vocabulary")
-        size = max(len(self.vocabulary), 1)
+        self.num_terms = size = max(len(self.vocabulary), 1)
         weights = np.ones(size, np.float32) if not self.idf else np.asarray(self.idf, np.float32)
         self.word_weights = self.add_weight(
             name="idf",
@@ -93,10 +93,17 @@ class TextEncoder(Encoder):
         rows = tf.maximum(words, 0)
         weights = tf.gather(self.word_weights, rows) * tf.cast(mask, tf.float32)
         norm = tf.sqrt(tf.reduce_sum(tf.square(weights), axis=1, keepdims=True))
-        weights = tf.cast(weights / tf.maximum(norm, 1e-6), self.compute_dtype)
+        weights = weights / tf.maximum(norm, 1e-6)
         sequence = tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)  # [batch, max_words, dim]
-        vector = tf.linalg.matvec(sequence, weights, transpose_a=True)  # [batch, dim]
-        return {"vector": vector, "present": tf.reduce_any(mask, axis=1), "sequence": sequence, "sequence_mask": mask}
+        vector = tf.linalg.matvec(sequence, tf.cast(weights, self.compute_dtype), transpose_a=True)  # [batch, dim]
+        return {
+            "vector": vector,
+            "present": tf.reduce_any(mask, axis=1),
+            "sequence": sequence,
+            "sequence_mask": mask,
+            "terms": rows,
+            "term_weights": weights,
+        }
 
     def get_config(self):
         return super().get_config() | {

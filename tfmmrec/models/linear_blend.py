@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
 from tfmmrec.data.dataset import Interactions
@@ -89,6 +90,13 @@ class LinearBlend(TwoTower):
         self.candidate_tower.encoders["id"].set_factors(factors.scoring)
         self.history_tower.encoders["id"].set_factors(factors.reading)
 
+    @property
+    def content_changes(self) -> bool:
+        """Whether training changes what the factors are predicted from, so that `fit_content` is due again."""
+        tower = self.candidate_tower
+        read = set(tower.encoders) - {"id", *tower.fusion.num_terms}
+        return any(tower.encoders[name].trainable_weights for name in read)
+
     def fit_content(self) -> None:
         """Fits what a candidate's content says of its factors, with the encoders as they are."""
         for tower in (self.candidate_tower, self.history_tower):
@@ -97,9 +105,9 @@ class LinearBlend(TwoTower):
                 rows = self._known[start : start + _BATCH]
                 features = {name: self._features()[name] for name in tower.encoders}
                 features = tf.nest.map_structure(partial(tf.gather, indices=rows), features)
-                parts.append(tower.fusion.content(tower.encode(features, training=False)).numpy())
+                parts.append(_matrix(tower.fusion.content(tower.encode(features, training=False))))
             factors = tower.encoders["id"].factors.numpy()
-            tower.fusion.fit_content(np.concatenate(parts), factors[: self._known.size], self.content_l2)
+            tower.fusion.fit_content(sp.vstack(parts, "csr"), factors[: self._known.size], self.content_l2)
 
     def fit_scale(self, queries: np.ndarray, candidates: np.ndarray) -> None:
         """Sets α by some queries' and all candidates' vectors, `[n, dim + rank]` and `[num_candidates, dim + rank]`."""
@@ -197,4 +205,11 @@ def build_linear_blend(
 def _with_factors(tower: Tower, rank: int) -> Tower:
     known: IdentifierEncoder = tower.encoders["id"]
     identity = FactorIdentifier(known.vocabulary, known.dim, rank, dropout=known.dropout, name="id")
-    return Tower(tower.encoders | {"id": identity}, BesideFactors(tower.fusion, rank, name="beside"), name=tower.name)
+    encoders = tower.encoders | {"id": identity}
+    terms = {name: encoder.num_terms for name, encoder in tower.encoders.items() if name != "id" and encoder.num_terms}
+    return Tower(encoders, BesideFactors(tower.fusion, rank, num_terms=terms, name="beside"), name=tower.name)
+
+
+def _matrix(tensor: tf.SparseTensor) -> sp.csr_matrix:
+    rows, columns = tensor.indices.numpy().T
+    return sp.csr_matrix((tensor.values.numpy(), (rows, columns)), shape=tuple(tensor.shape))  # equal places add up
