@@ -17,7 +17,7 @@ from tests.architecture.sources import (
 
 FLOORS = (
     ("_lazy", "types"),
-    ("schema", "memory"),
+    ("schema", "memory", "staging"),
     ("linear_autoencoder", "masked_attention", "neighbors", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),

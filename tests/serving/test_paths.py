@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT
-from tfmmrec.serving import paths
+from tfmmrec import staging
 from tfmmrec.serving.paths import MODEL_FILE, is_export, model_folder, writing
 from tfmmrec.types import DataError, UsageError
 
@@ -89,7 +89,7 @@ def test_an_earlier_export_is_replaced_and_kept_on_failure(tmp_path):
 
 
 def test_without_an_exchange_two_renames_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(staging, "_exchange", lambda one, other: False)
     _write(tmp_path / "export", "old")
     _write(tmp_path / "export", "new")
     assert _content(tmp_path / "export") == "new" and _names(tmp_path) == ["export"]

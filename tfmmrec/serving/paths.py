@@ -1,14 +1,7 @@
 """Where an exported model lies, and how it gets there whole or not at all.
 
-While it is written (NAME is the last part of the target's path):
-
-    PARENT/
-        NAME/                   what servers see: the earlier export, or nothing
-        .NAME.export-abc123/    what is being written; the dot and the letters are no version to a server
-
-Then one rename puts it in place; an earlier export and the new one change places in that same step, and the earlier
-one is removed. A killed export leaves only the hidden folder, which the next one removes: whoever writes holds a lock
-on it, which ends with the process.
+On this machine it is put in place as `staging` says: what is being written has a dot and letters in its name, which are
+no version to a server.
 
 A target that is no path of this machine (gs://...) knows no rename: there `saved_model.pb`, without which no server
 loads a model, is removed first and uploaded last.
@@ -17,12 +10,8 @@ loads a model, is removed first and uploaded last.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
-import fcntl
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -30,12 +19,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tfmmrec.staging import staged
 from tfmmrec.types import DataError, UsageError
 
 MODEL_FILE = "assets.extra/model.json"
 FORMAT = "tfmmrec"
 _GRAPH = "saved_model.pb"
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _LOCAL = SimpleNamespace(
     exists=os.path.exists, isdir=os.path.isdir, listdir=os.listdir, GFile=partial(open, encoding="utf-8")
 )
@@ -52,27 +41,14 @@ def writing(target: str) -> Iterator[Path]:
         UsageError: the target holds something else than an earlier export, or cannot be written.
     """
     target = str(target)
-    _check_replaceable(target)
     if is_remote(target):
+        _check_replaceable(target)
         with tempfile.TemporaryDirectory(prefix="tfmmrec-export-") as folder:
             yield Path(folder)
             _upload(Path(folder), target)
         return
-    place = Path(os.path.realpath(target))
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        staging, lock = _stage(place)
-    except OSError as error:
-        raise UsageError(
-            f"{target}: nothing can be written beside it ({error.strerror}); choose another folder with --to"
-        ) from error
-    try:
-        yield staging
-        _put_in_place(staging, place)
-    finally:
-        for left in (staging, _aside(staging)):  # what is left of it, or the earlier export
-            shutil.rmtree(left, ignore_errors=True)
-        os.close(lock)
+    with staged(target, _check_replaceable) as folder:
+        yield folder
 
 
 def is_remote(target: str) -> bool:
@@ -137,71 +113,6 @@ def _check_replaceable(target: str) -> None:
         raise UsageError(
             f"{target}: holds something that is no export, and is not replaced; name another folder, or empty it first"
         )
-
-
-def _stage(target: Path) -> tuple[Path, int]:
-    """Makes the hidden folder, locked; removes those of killed exports."""
-    prefix = f".{target.name}.export-"
-    parent = _lock(target.parent, wait=True)  # nobody takes a folder for abandoned before it is locked
-    try:
-        for name in os.listdir(target.parent):
-            if name.startswith(prefix):
-                with contextlib.suppress(OSError):
-                    os.close(_lock(target.parent / name, wait=False))
-                    shutil.rmtree(target.parent / name, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        staging.chmod(0o755)
-        return staging, _lock(staging, wait=True)
-    finally:
-        os.close(parent)
-
-
-def _lock(folder: Path, wait: bool) -> int:
-    """An open folder with a lock, which ends when it is closed.
-
-    Raises:
-        OSError: somebody else holds it and `wait` is False; or, where a file system has no locks, always then.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        if not wait:
-            os.close(descriptor)
-            raise
-    return descriptor
-
-
-def _put_in_place(staging: Path, target: Path) -> None:
-    while True:
-        try:
-            os.rename(staging, target)  # replaces nothing, or an empty folder
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        _check_replaceable(str(target))  # somebody may have put something there meanwhile
-        with contextlib.suppress(FileNotFoundError):
-            if _exchange(staging, target):
-                return
-            os.rename(target, _aside(staging))  # two steps where there is no exchange
-
-
-def _aside(staging: Path) -> Path:
-    return staging.with_name(f"{staging.name}-old")
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Lets two folders change places in one step (Linux's renameat2); False where the file system cannot."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
-        return False
-    raise OSError(code, os.strerror(code), str(other))
 
 
 def _upload(folder: Path, target: str) -> None:
