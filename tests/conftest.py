@@ -25,6 +25,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _split_cpu()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_the_tests(tmp_path_factory) -> None:
+    """Vectors of pretrained encoders go nowhere else, and come from nowhere else."""
+    os.environ["TFMMREC_STORE"] = str(tmp_path_factory.mktemp("store"))
+
+
 @pytest.fixture
 def replicas() -> Callable[[int], object]:
     """`replicas(n)`: a MirroredStrategy over n logical CPUs, n up to 4."""

@@ -74,8 +74,9 @@ def preprocess_entities(
     only: tuple[str, ...] | None = None,
     batch_size: int = 512,
     progress: Progress | None = None,
+    store_dtype: str = "float32",
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Preprocesses a whole side once.
+    """Preprocesses a whole side once. Vectors of cached pretrained encoders come from the feature store.
 
     Args:
         tower: whose encoders do it.
@@ -85,6 +86,7 @@ def preprocess_entities(
         only: just these features; all when None.
         batch_size: rows at a time.
         progress: told what has been done.
+        store_dtype: float32 or float16, what the feature store keeps.
 
     Returns:
         Feature -> tensor name -> array `[num_rows, ...]`. Arrays beyond 512 MiB lie on disk, memory-mapped.
@@ -102,6 +104,11 @@ def preprocess_entities(
                 if progress is not None:
                     progress(name, int(rows[-1]) + 1, len(entities.ids))
 
+        if name in cached and encoder.handle is not None:
+            from tfmmrec.stored_encoding import stored_table  # imports tensorflow_hub: only for those who use it
+
+            tables[name] = stored_table(encoder, batches(), len(entities.ids), dtype=store_dtype)
+            continue
         keep = partial(cacheable, terms=tower.reads_terms) if name in cached else None
         tables[name] = _run(encoder, batches(), len(entities.ids), keep)
     return tables

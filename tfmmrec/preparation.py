@@ -53,14 +53,15 @@ def prepare(
         dataset: the features.
         config: of the run.
         interactions: what the image network may learn from.
-        folder: of the run; vectors of cached encoders are kept there, so that a resumed training has the same.
+        folder: of the run; vectors of our own cached encoders are kept there, so that a resumed training has the same.
         progress: told what has been done.
     """
     schema, tower = config.data_schema, model.candidate_tower
+    features = schema.candidates.features
     own = tuple(sorted(set(tower.encoders) - set(tower.cached_features)))
     prepared = Prepared(
         preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress),
-        preprocess_entities(tower, dataset.candidates, schema.candidates.features, only=own, progress=progress),
+        preprocess_entities(tower, dataset.candidates, features, only=own, progress=progress),
     )
     for name, encoder in tower.encoders.items():
         if isinstance(encoder, TextEncoder) and encoder.mode == "finetuned":
@@ -69,6 +70,12 @@ def prepare(
     prepared.encoder_weights |= _shared_words(tower, prepared.candidate_tables, config.options["seed"])
     for name in tower.cached_features:
         path, encoder = folder / "encoders" / f"{name}.npz", tower.encoders[name]
+        if not isinstance(encoder, ImageEncoder | TextEncoder):  # the feature store has its vectors
+            dtype = config.options.get("store_dtype", "float32")
+            prepared.candidate_tables |= preprocess_entities(
+                tower, dataset.candidates, features, (name,), only=(name,), progress=progress, store_dtype=dtype
+            )
+            continue
         if not path.exists():
             _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress)
         with np.load(path) as kept:
@@ -81,15 +88,8 @@ def prepare(
 
 def _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress) -> None:
     tower, features, seed = model.candidate_tower, config.data_schema.candidates.features, config.options["seed"]
-    own = isinstance(encoder, ImageEncoder | TextEncoder)
-    cached = () if own else (name,)
-    inputs = preprocess_entities(tower, dataset.candidates, features, cached=cached, only=(name,), progress=progress)[
-        name
-    ]
-    if not own:
-        save_arrays(path, inputs)
-        return
-    encoder.trainable = True  # one of our own has to learn before it can be cached
+    inputs = preprocess_entities(tower, dataset.candidates, features, only=(name,), progress=progress)[name]
+    encoder.trainable = True  # it has to learn before it can be cached
     if isinstance(encoder, TextEncoder):
         _learn_words(encoder, inputs["words"], seed)
     else:

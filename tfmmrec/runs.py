@@ -5,7 +5,7 @@ RUN/
   statistics.json         vocabularies and sizes the model is built from
   .lock                   held by the process that trains
   state.json              which phase a training is in, for --resume
-  encoders/               vectors of cached encoders, and their weights
+  encoders/               vectors of our own cached encoders, and their weights
   checkpoints/{select,refit}/   where a killed training goes on
   checkpoints/final       the weights
   history.csv             loss and validation metrics by epoch
@@ -152,7 +152,12 @@ class Run:
         queries = preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress)
         cached = model.candidate_tower.cached_features
         candidates = preprocess_entities(
-            model.candidate_tower, dataset.candidates, schema.candidates.features, cached=cached, progress=progress
+            model.candidate_tower,
+            dataset.candidates,
+            schema.candidates.features,
+            cached=cached,
+            progress=progress,
+            store_dtype=self.config.options.get("store_dtype", "float32"),
         )
         return Embedder(
             model, queries, candidates, len(dataset.candidates.ids), self.history_length, self.config.options["seed"]

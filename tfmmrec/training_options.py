@@ -33,6 +33,7 @@ class TrainingOptions(BaseModel):
             validation part of the dataset's own is not trained on.
         deterministic: the same numbers to the last digit in every run, at some cost in speed.
         image_steps: steps of the small image network's own training.
+        store_dtype: float32, or float16 for half of the disk: what the feature store keeps of pretrained encoders.
         refresh_steps: steps between two refreshes of the history table (sampled softmax).
         mine_every: steps between two minings of negatives, where they are mined.
         save_seconds: at least so many seconds between two checkpoints.
@@ -57,6 +58,7 @@ class TrainingOptions(BaseModel):
     refit: bool = True
     deterministic: bool = False
     image_steps: int = Field(default=600, ge=0)
+    store_dtype: Literal["float32", "float16"] = "float32"
     refresh_steps: int = Field(default=200, ge=1)
     mine_every: int = Field(default=500, ge=1)
     save_seconds: float = Field(default=10.0, ge=0)

@@ -21,7 +21,7 @@ FLOORS = (
     ("linear_autoencoder", "masked_attention", "neighbors", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
-    ("towers",),
+    ("stored_encoding", "towers"),
     ("models",),
     ("zoo", "search"),
     ("evaluation", "baselines", "embedding"),

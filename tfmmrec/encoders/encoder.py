@@ -24,6 +24,8 @@ class Encoder(tf.keras.layers.Layer):
 
     num_terms: int | None = None
     """Columns of its sparse form, for encoders that give `terms`."""
+    handle: str | None = None
+    """Where a pretrained encoder comes from."""
 
     def raw_spec(self) -> tf.TensorSpec:
         """Dtype and shape `[None, ...]` of the raw batch that `preprocess` takes."""
