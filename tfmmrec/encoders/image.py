@@ -9,29 +9,8 @@ from typing import Literal
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import Embedded, UsageError
-
-
-def decode_pictures(raw: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Picture bytes of any size -> uint8 pixels `[batch, height, width, 3]` and presence `[batch]`.
-
-    JPEG, PNG, GIF (its first frame) and BMP, resized with antialiasing; an empty string is a missing picture
-    and gives zeros. The picture is stretched to the size: nothing of it is cut off.
-    """
-
-    def decode(data: tf.Tensor) -> tf.Tensor:
-        picture = tf.io.decode_image(data, channels=3, expand_animations=False)
-        picture.set_shape([None, None, 3])
-        resized = tf.image.resize(picture, [height, width], antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
-
-    def one(data: tf.Tensor) -> tf.Tensor:
-        return tf.cond(
-            tf.strings.length(data) > 0, lambda: decode(data), lambda: tf.zeros([height, width, 3], tf.uint8)
-        )
-
-    spec = tf.TensorSpec([height, width, 3], tf.uint8)
-    return tf.map_fn(one, raw, fn_output_signature=spec), tf.strings.length(raw) > 0
 
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")

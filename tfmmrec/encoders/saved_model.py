@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from tfmmrec.encoders.encoder import Encoder
-from tfmmrec.encoders.image import decode_pictures
+from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import DataError, Embedded, UsageError
 
 Mode = Literal["frozen", "cached", "finetuned"]
