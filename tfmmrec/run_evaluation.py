@@ -11,7 +11,7 @@ import numpy as np
 
 from tfmmrec.baseline_evaluation import evaluate_baselines
 from tfmmrec.data.dataset import Dataset
-from tfmmrec.data.fashion_oracle import load_oracle
+from tfmmrec.data.oracle import load_oracle
 from tfmmrec.embedding import Progress
 from tfmmrec.evaluation import Evaluation, Scorer, check_request, evaluate, share_of_oracle, vectors_scorer
 from tfmmrec.report.page import write_report

@@ -8,7 +8,6 @@ import yaml
 
 from tfmmrec.data import fashion
 from tfmmrec.data.fashion import load_oracle, write_fashion
-from tfmmrec.data.fashion_taste import PARTS
 from tfmmrec.schema import Schema
 from tfmmrec.types import UsageError
 
@@ -157,7 +156,7 @@ def test_shares_of_the_taste_are_as_documented(folder):
         variance = oracle.scores(rows, parts=[part]).var(axis=1)
         assert variance.mean() == pytest.approx(share, abs=0.05)
     total = oracle.scores(rows)
-    np.testing.assert_allclose(total, sum(oracle.scores(rows, parts=[part]) for part in PARTS), atol=1e-5)
+    np.testing.assert_allclose(total, sum(oracle.scores(rows, parts=[part]) for part in oracle.parts), atol=1e-5)
     assert total.dtype == np.float32
     assert total.shape == (300, 200)
 

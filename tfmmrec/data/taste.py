@@ -1,28 +1,13 @@
-"""The taste behind the catalogue `fashion`: who likes what, how much, and what they choose because of it.
+"""The taste behind the embedded catalogues: who likes what, how much, and what they choose because of it.
 
-The utility of a garment for a query is a sum of eight terms: one for each of six attributes of the garment,
-its brand's fame and its own appeal, the last two the same for every query. Each term is brought to the
-variance that `VARIANCE_SHARES` gives it over the catalogue, for every query alike, so that the shares are
-known rather than estimated:
-
-    look .45: type .15, colour .18, pattern .12
-    words .30: fabric .12, occasion .12, season .06
-    popularity .25: the brand's .15, the garment's own .10
+The utility of a candidate for a query is a sum of terms: one for each attribute of the candidate, the fame of who made
+it and its own appeal, the last two the same for every query. Each term is brought to its share of the variance over the
+catalogue, for every query alike, so that the shares are known rather than estimated.
 
 Choices are drawn without replacement with probability proportional to exp(`SHARPNESS` x utility), by the
 Gumbel-top-k trick (Kool, van Hoof and Welling, "Stochastic Beams and Where to Find Them", ICML 2019).
 
-The other constants make tastes narrow enough that a dozen choices reveal them. Measured with the default
-sizes and seed, the choices of train left out of the ranking, as NDCG@20 and its share of the best ranking's:
-
-                                             warm, among all garments    cold, among the cold
-    random                                   .005 ( 1%)                  .033 ( 5%)
-    most popular                             .077 (16%)                  .031 ( 4%)
-    EASE (l2 150)                            .309 (66%)                  .031 ( 4%)
-    true attributes, ridge on the history    .167 (35%)                  .397 (55%)
-    true attributes, softmax on the history  .329 (70%)                  .511 (70%)
-    true taste without popularity            .277 (59%)                  .560 (77%)
-    true taste: the best ranking             .471                        .726
+The constants make tastes narrow enough that a dozen choices reveal them; see `fashion` for what that gives.
 """
 
 from __future__ import annotations
@@ -31,21 +16,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-VARIANCE_SHARES = {
-    "type": 0.15,
-    "colour": 0.18,
-    "pattern": 0.12,
-    "fabric": 0.12,
-    "occasion": 0.12,
-    "season": 0.06,
-    "brand": 0.15,
-    "garment": 0.10,
-}
-PARTS = {
-    "look": ("type", "colour", "pattern"),
-    "words": ("fabric", "occasion", "season"),
-    "popularity": ("brand", "garment"),
-}
 SHARPNESS = 3.0
 NUM_STYLES = 8
 # Shape of the gamma distribution of a query's shares of the styles: small, so that it follows one or two.
@@ -69,27 +39,29 @@ def draw_affinities(
     codes: Mapping[str, np.ndarray],
     num_levels: Mapping[str, int],
     groups: Mapping[str, tuple[np.ndarray, int]],
+    shares: Mapping[str, Mapping[str, float]],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Draws how much each query likes each level of each attribute.
 
-    A query mixes a few of `NUM_STYLES` styles of looks, and as many of words; a style likes a few levels of
-    each attribute. `PERSONAL` of what it likes is its own.
+    A query mixes a few of `NUM_STYLES` styles of one part of the taste (looks, say), and as many of each other (words);
+    a style likes a few levels of each attribute. `PERSONAL` of what a query likes is its own.
 
     Args:
-        codes: attribute -> `[num_candidates]` int, the level each garment has.
+        codes: attribute -> `[num_candidates]` int, the level each candidate has.
         num_levels: attribute -> number of levels.
         groups: query feature -> (`[num_queries]` int, the query's group; number of groups).
+        shares: part of the taste -> attribute -> its share of the utility's variance.
         rng: source of randomness.
 
     Returns:
         Attribute -> `[num_queries, levels]` float64, centred on 0 and with the attribute's share as variance
-        over the garments, for every query.
+        over the candidates, for every query.
     """
     affinities = {}
-    for part in ("look", "words"):
+    for attributes in shares.values():
         mixture = _draw_mixture(groups, rng)
-        for name in PARTS[part]:
+        for name, share in attributes.items():
             levels = num_levels[name]
             styles = rng.gamma(CONCENTRATION, size=(NUM_STYLES, levels))
             own = rng.gamma(CONCENTRATION, size=(len(mixture), levels))
@@ -98,7 +70,7 @@ def draw_affinities(
             frequency = np.bincount(codes[name], minlength=levels) / len(codes[name])
             raw -= (raw @ frequency)[:, None]
             deviation = np.sqrt((raw**2) @ frequency)
-            affinities[name] = raw / deviation[:, None] * np.sqrt(VARIANCE_SHARES[name])
+            affinities[name] = raw / deviation[:, None] * np.sqrt(share)
     return affinities
 
 
@@ -111,21 +83,24 @@ def _draw_mixture(groups: Mapping[str, tuple[np.ndarray, int]], rng: np.random.G
     return mixture / mixture.sum(axis=1, keepdims=True)
 
 
-def draw_popularity(brands: np.ndarray, num_brands: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_popularity(
+    makers: np.ndarray, num_makers: int, shares: tuple[float, float], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws the base attractiveness, the same for every query.
 
     Args:
-        brands: `[num_candidates]` int, the brand of each garment.
-        num_brands: number of brands.
+        makers: `[num_candidates]` int, who made each candidate: its brand, its artist.
+        num_makers: how many there are.
+        shares: variances of what the maker gives, and of what is the candidate's own.
         rng: source of randomness.
 
     Returns:
-        What the brand gives and what is the garment's own, `[num_candidates]` float64 each, with mean 0 and
-        the variances of `VARIANCE_SHARES`.
+        What the maker gives and what is the candidate's own, `[num_candidates]` float64 each, with mean 0 and
+        these variances.
     """
-    fame = np.linspace(-1.0, 1.0, num_brands)
-    raw = {"brand": rng.permutation(fame)[brands], "garment": rng.beta(*POPULARITY_SHAPE, len(brands))}
-    return tuple((x - x.mean()) / x.std() * np.sqrt(VARIANCE_SHARES[name]) for name, x in raw.items())
+    fame = np.linspace(-1.0, 1.0, num_makers)
+    raw = (rng.permutation(fame)[makers], rng.beta(*POPULARITY_SHAPE, len(makers)))
+    return tuple((x - x.mean()) / x.std() * np.sqrt(share) for share, x in zip(shares, raw, strict=True))
 
 
 def draw_activity(num_queries: int, num_interactions: int, limit: int, rng: np.random.Generator) -> np.ndarray:
@@ -147,8 +122,8 @@ def draw_activity(num_queries: int, num_interactions: int, limit: int, rng: np.r
 def draw_choices(utility: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws each query's choices without replacement from softmax(`SHARPNESS` x utility).
 
-    A garment that nobody chose goes to the query that came closest to choosing it, instead of that query's
-    weakest choice that others share: a shop's catalogue has no garment that was never sold.
+    A candidate that nobody chose goes to the query that came closest to choosing it, instead of that query's
+    weakest choice that others share: a shop's catalogue has nothing that was never sold.
 
     Args:
         utility: `[num_queries, num_candidates]` float.
