@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tests.encoders.reusable import write_image_model, write_text_model
+from tests.encoders.reusable import write_image_halves, write_image_model, write_text_halves, write_text_model
 from tfmmrec.encoders import (
     CategoryEncoder,
     FactorIdentifier,
@@ -82,7 +82,7 @@ class HistoryPart(EncoderPart):
 
 def _saved_model(write, kind: str, mode: str, dim: int, **options) -> Callable[[Path], SavedModelEncoder]:
     def make(folder: Path) -> SavedModelEncoder:
-        path = folder / f"{kind}_{dim}"
+        path = folder / f"{write.__name__}_{dim}"
         handle = str(path) if path.exists() else write(path, dim)
         return SavedModelEncoder(handle, kind, mode=mode, **options)
 
@@ -201,5 +201,19 @@ ENCODERS: list[EncoderPart] = [
         _saved_model(write_image_model, "image", "finetuned", 3, height=8, width=8),
         PICTURES,
         [b"", b""],
+    ),
+    *(
+        EncoderPart(
+            f"saved model of {what} in two halves, {mode}",
+            _saved_model(write, kind, mode, 3),
+            given,
+            missing,
+            frozen=mode == "frozen",
+        )
+        for mode in ("frozen", "finetuned")
+        for what, write, kind, given, missing in (
+            ("text", write_text_halves, "text", TEXTS, ["", "  "]),
+            ("pictures", write_image_halves, "image", PICTURES, [b"", b""]),
+        )
     ),
 ]

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.encoders.pictures import decode_pictures
+
 NUM_BUCKETS = 16
 
 
-def _write(folder: Path, call, variables: list[tf.Variable], trainable: list[tf.Variable]) -> str:
-    model = tf.train.Checkpoint()
+def _write(folder: Path, call, variables: list[tf.Variable], trainable: list[tf.Variable], **functions) -> str:
+    model = tf.train.Checkpoint(**functions)
     model.__call__ = call
     model.variables = variables
     model.trainable_variables = trainable
@@ -41,6 +43,38 @@ def write_text_model(
         return vector if key is None else {key: vector, "other": tf.zeros([1])}
 
     return _write(folder, call, [table], [table] if trainable else [])
+
+
+def write_text_halves(folder: Path, dim: int = 4) -> str:
+    """As `write_text_model`, with the halves that `tfmmrec encoder export` gives a model."""
+    table = tf.Variable(text_table(dim), name="table")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def preprocess(texts):
+        return {"rows": tf.cast(tf.strings.to_hash_bucket_fast(texts, NUM_BUCKETS), tf.int32)}
+
+    @tf.function(input_signature=[{"rows": tf.TensorSpec([None], tf.int32, name="rows")}])
+    def encode(tensors):
+        return tf.gather(table, tensors["rows"])
+
+    call = tf.function(lambda texts: encode(preprocess(texts)), input_signature=preprocess.input_signature)
+    return _write(folder, call, [table], [table], preprocess=preprocess, encode=encode)
+
+
+def write_image_halves(folder: Path, dim: int = 3, size: int = 8) -> str:
+    """Picture bytes -> the mean colour through a matrix, `[batch, dim]`, in two halves."""
+    kernel = tf.Variable(np.random.default_rng(1).normal(size=(3, dim)).astype(np.float32), name="kernel")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def preprocess(pictures):
+        return {"pixels": decode_pictures(pictures, size, size)[0]}
+
+    @tf.function(input_signature=[{"pixels": tf.TensorSpec([None, size, size, 3], tf.uint8, name="pixels")}])
+    def encode(tensors):
+        return tf.matmul(tf.reduce_mean(tf.cast(tensors["pixels"], tf.float32), axis=[1, 2]) / 255.0, kernel)
+
+    call = tf.function(lambda pictures: encode(preprocess(pictures)), input_signature=preprocess.input_signature)
+    return _write(folder, call, [kernel], [kernel], preprocess=preprocess, encode=encode)
 
 
 def write_image_model(folder: Path, dim: int = 3) -> str:

@@ -8,7 +8,9 @@ from PIL import Image
 from tests.encoders.reusable import (
     NUM_BUCKETS,
     text_table,
+    write_image_halves,
     write_image_model,
+    write_text_halves,
     write_text_model,
     write_unusable_model,
 )
@@ -34,9 +36,10 @@ def encode(encoder, raw, **options):
     return encoder(encoder.preprocess(tf.constant(raw)), **options)
 
 
+@pytest.mark.parametrize("write", [write_text_model, write_text_halves])
 @pytest.mark.parametrize("mode", ["frozen", "cached", "finetuned"])
-def test_texts(tmp_path, mode):
-    encoder = SavedModelEncoder(write_text_model(tmp_path / "m"), "text", mode=mode)
+def test_texts(tmp_path, mode, write):
+    encoder = SavedModelEncoder(write(tmp_path / "m"), "text", mode=mode)
     found = encode(encoder, TEXTS)
     given = np.array([True, True, False, False, True])
     np.testing.assert_array_equal(found["present"], given)
@@ -59,6 +62,25 @@ def test_pictures_come_as_floats_from_zero_to_one(tmp_path):
     assert found["present"].numpy().tolist() == [True, False]
 
 
+def test_the_halves_of_a_model_are_used_where_it_has_them(tmp_path):
+    texts = SavedModelEncoder(write_text_halves(tmp_path / "texts"), "text")
+    tensors = texts.preprocess(tf.constant(TEXTS))
+    assert {name: tensor.dtype for name, tensor in tensors.items()} == {"rows": tf.int32, "given": tf.bool}
+    np.testing.assert_array_equal(tensors["rows"], text_rows(TEXTS))
+    pictures = SavedModelEncoder(write_image_halves(tmp_path / "pictures", size=5), "image")
+    raw = [png((255, 0, 51)), b""]
+    assert pictures.preprocess(tf.constant(raw))["pixels"].shape == [2, 5, 5, 3], "of the size that the model says"
+    expected = [np.array([1.0, 0.0, 0.2]) @ pictures.module.variables[0].numpy(), np.zeros(3)]
+    np.testing.assert_allclose(encode(pictures, raw)["vector"], expected, rtol=1e-5)
+
+
+def test_a_model_that_reads_the_other_kind_is_refused(tmp_path):
+    with pytest.raises(DataError, match="texts: reads texts, but is given a feature of kind image"):
+        SavedModelEncoder(write_text_halves(tmp_path / "texts"), "image")
+    with pytest.raises(DataError, match="pictures: reads pictures, but is given a feature of kind text"):
+        SavedModelEncoder(write_image_halves(tmp_path / "pictures"), "text")
+
+
 def step(tower, texts):
     """One step towards vectors of zeros; every variable that there is may be moved by it."""
     with tf.GradientTape() as tape:
@@ -66,9 +88,10 @@ def step(tower, texts):
     tf.keras.optimizers.SGD(0.1).minimize(loss, tower.trainable_variables, tape)
 
 
+@pytest.mark.parametrize("write", [write_text_model, write_text_halves])
 @pytest.mark.parametrize("mode", ["frozen", "cached", "finetuned"])
-def test_only_finetuning_moves_the_weights(tmp_path, mode):
-    encoder = SavedModelEncoder(write_text_model(tmp_path / "m"), "text", mode=mode)
+def test_only_finetuning_moves_the_weights(tmp_path, mode, write):
+    encoder = SavedModelEncoder(write(tmp_path / "m"), "text", mode=mode)
     tower = Tower({"text": encoder}, EarlyFusion(3))
     assert tower.cached_features == (("text",) if mode == "cached" else ())
     tower.build_from_raw()
@@ -84,8 +107,9 @@ def test_only_finetuning_moves_the_weights(tmp_path, mode):
     assert (tower.fusion.get_weights()[0] != before).any()
 
 
-def test_finetuned_weights_are_saved_with_the_model(tmp_path):
-    handle = write_text_model(tmp_path / "m")
+@pytest.mark.parametrize("write", [write_text_model, write_text_halves])
+def test_finetuned_weights_are_saved_with_the_model(tmp_path, write):
+    handle = write(tmp_path / "m")
     encoder = SavedModelEncoder(handle, "text", mode="finetuned")
     tower = Tower({"text": encoder}, EarlyFusion(3))
     tower.build_from_raw()
@@ -132,11 +156,11 @@ def test_arguments_that_are_none_are_refused(tmp_path):
         SavedModelEncoder(handle, "audio")
 
 
-@pytest.mark.parametrize("key", [None, "default"])
+@pytest.mark.parametrize("key", [None, "default", "halves"])
 @pytest.mark.parametrize("num_replicas", [None, 2])
 def test_it_runs_inside_of_replicas_and_outside_of_them(key, num_replicas, tmp_path, replicas):
     """A training's callbacks, such as its validation, run under the strategy but in none of its replicas."""
-    handle = write_text_model(tmp_path / "m", key=key)
+    handle = write_text_halves(tmp_path / "m") if key == "halves" else write_text_model(tmp_path / "m", key=key)
     strategy = replicas(num_replicas) if num_replicas else tf.distribute.OneDeviceStrategy("/cpu:0")
     texts, expected = tf.constant(["red", "blue"]), text_table(4)[text_rows(["red", "blue"])]
     with strategy.scope():

@@ -7,6 +7,7 @@ from typing import Literal
 
 import tensorflow as tf
 import tensorflow_hub as hub
+import tensorflow_text  # noqa: F401  (the ops of tokenizers, which a SavedModel may hold)
 
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.pictures import decode_pictures
@@ -19,17 +20,20 @@ Mode = Literal["frozen", "cached", "finetuned"]
 class SavedModelEncoder(Encoder):
     """A reusable SavedModel (tensorflow.org/hub/reusable_saved_models) through `hub.KerasLayer`.
 
+    One that `tfmmrec encoder export` wrote offers both halves, `preprocess` and `encode`, and takes pictures as bytes:
+    words are split and pictures resized once, as its weights expect. Of any other the whole runs in `call`.
+
     Args:
         handle: a TF-Hub handle or a directory.
         input_kind: `text` (the model takes strings `[batch]`) or `image` (it takes floats in [0, 1]
             `[batch, height, width, 3]`, the common signature of image feature vectors on TF-Hub).
         mode: `frozen` (runs in every step, weights fixed), `cached` (weights fixed, run once for each candidate)
             or `finetuned` (weights trained with the rest).
-        height: pictures are resized to this many pixels (`image` only),
+        height: pictures are resized to this many pixels (`image` without halves only),
         width: by this many.
 
     Raises:
-        DataError: the handle cannot be loaded or is not reusable: what was found and what is needed.
+        DataError: the handle cannot be loaded, is not reusable, or reads the other kind: what was found and needed.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class SavedModelEncoder(Encoder):
         if "://" not in self.handle and not (local / "saved_model.pb").exists():
             raise DataError(
                 f"{self.handle}: expected a TF-Hub handle or a directory with saved_model.pb, found neither; "
-                f"export the encoder as a reusable SavedModel first"
+                f"export the encoder as a reusable SavedModel first: tfmmrec encoder export SOURCE --to DIR"
             )
         try:
             # a SavedModel's signature is fixed: it computes in float32 whatever the policy
@@ -67,36 +71,52 @@ class SavedModelEncoder(Encoder):
             ) from error
         if mode == "finetuned" and not self.module.trainable_variables:
             raise DataError(f"{self.handle}: has no trainable_variables, so it cannot be finetuned; use mode='cached'")
+        loaded = self.module.resolved_object
+        self.has_halves = all(callable(getattr(loaded, half, None)) for half in ("preprocess", "encode"))
+        reads_pictures = self.has_halves and "pixels" in loaded.preprocess(tf.constant([""]))
+        if self.has_halves and reads_pictures != (input_kind == "image"):
+            raise DataError(
+                f"{self.handle}: reads {'pictures' if reads_pictures else 'texts'}, but is given a feature of kind "
+                f"{input_kind}; name the encoder for another feature, or export one for this"
+            )
 
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)
 
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Strings or picture bytes `[batch]` -> what the module takes, and `given`, bool `[batch]`."""
-        if self.input_kind == "text":
-            return {"text": raw, "given": tf.strings.length(tf.strings.strip(raw)) > 0}
+        is_text = self.input_kind == "text"
+        given = tf.strings.length(tf.strings.strip(raw) if is_text else raw) > 0
+        if self.has_halves:
+            return self.module.resolved_object.preprocess(raw) | {"given": given}
+        if is_text:
+            return {"text": raw, "given": given}
         pixels, present = decode_pictures(raw, self.height, self.width)
         return {"pixels": pixels, "given": present}
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         present = inputs["given"]
-        raw = inputs["text"] if self.input_kind == "text" else tf.cast(inputs["pixels"], tf.float32) / 255.0
-        vector = self._run(raw, bool(training) and self.mode == "finetuned")
+        if self.has_halves:
+            tensors = {name: tensor for name, tensor in inputs.items() if name != "given"}
+            vector = self._run(self.module.resolved_object.encode, tensors)
+        else:
+            raw = inputs["text"] if self.input_kind == "text" else tf.cast(inputs["pixels"], tf.float32) / 255.0
+            vector = self._run(self.module, raw, training=bool(training) and self.mode == "finetuned")
         if isinstance(vector, dict):  # text models of TF-Hub's common signature
             vector = vector["pooled_output"] if "pooled_output" in vector else vector["default"]
         vector = tf.cast(vector, self.compute_dtype)
         return {"vector": vector * tf.cast(present, vector.dtype)[:, None], "present": present}
 
-    def _run(self, raw: tf.Tensor, training: bool):
+    def _run(self, function, raw, **options):
         if not (tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context()):
-            return self.module(raw, training=training)
+            return function(raw, **options)
         strategy = tf.distribute.get_strategy()
 
         @tf.function
-        def of_one_replica(raw: tf.Tensor):
+        def of_one_replica(raw):
             # what was loaded under a strategy runs inside of its replicas only: where weights are made, or a callback
             # of a training embeds rows, all of them run it over the same, and one's result is taken
-            found = strategy.run(self.module, (raw,), {"training": training})
+            found = strategy.run(function, (raw,), options)
             return tf.nest.map_structure(lambda part: strategy.experimental_local_results(part)[0], found)
 
         return of_one_replica(raw)
