@@ -27,7 +27,7 @@ def test_importing_the_packages_imports_nothing_heavy(run_python):
 
 
 def test_importing_the_commands_imports_nothing_heavy(run_python):
-    modules = ", ".join(f"tfmmrec.cli.{name}" for name in COMMANDS)
+    modules = ", ".join(f"tfmmrec.cli.{command.module}" for command in COMMANDS.values())
     done = run_python(f"import sys, {modules}\nprint([m for m in {HEAVY} if m in sys.modules])")
     assert done.stdout == "[]\n", done.stdout + done.stderr
 

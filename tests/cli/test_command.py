@@ -73,3 +73,8 @@ def test_command_loads_the_function_of_its_name():
     from tfmmrec.cli.zoo import zoo
 
     assert Command("zoo", "the models").load() is zoo
+
+
+def test_a_command_called_like_a_word_of_python_has_a_module_that_can_be_imported():
+    assert Command("import", "Imports.").module == "import_" and Command("zoo", "Lists.").module == "zoo"
+    assert Command("import", "Imports.").load().__name__ == "import_"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,7 +24,7 @@ class Command:
 
     Attributes:
         name: what it is called; its module `tfmmrec.cli.<name>` holds a function of that name, or a
-            `typer.Typer` for a command with subcommands.
+            `typer.Typer` for a command with subcommands. A word of Python's has `_` behind it in both.
         help: the line that `tfmmrec --help` shows.
         needs_tensorflow: TensorFlow is imported, quietly, once the arguments have been read.
         is_resumable: `--resume` goes on after an interruption.
@@ -34,9 +35,14 @@ class Command:
     needs_tensorflow: bool = True
     is_resumable: bool = False
 
+    @property
+    def module(self) -> str:
+        """What its module and its function are called."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
+
     def load(self) -> Any:
         """Imports the function, or the `typer.Typer`."""
-        return getattr(import_module(f"tfmmrec.cli.{self.name}"), self.name)
+        return getattr(import_module(f"tfmmrec.cli.{self.module}"), self.module)
 
 
 def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..., None]:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("demo", "The whole way through, on the embedded catalogue."),
+        Command("import", "A public dataset, as downloaded, into a dataset's folder.", needs_tensorflow=False),
         Command("inspect", "What a dataset holds, and a first dataset.yaml.", needs_tensorflow=False),
         Command("zoo", "The models and their parts: paper, needs, when to use which."),
         Command("train", "Train a model on a dataset, into the folder of a run.", is_resumable=True),
