@@ -25,7 +25,7 @@ FLOORS = (
     ("models",),
     ("zoo", "search"),
     ("evaluation", "baselines", "embedding"),
-    ("baseline_evaluation", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
+    ("baseline_evaluation", "bulk_embedding", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
     ("model_settings",),
     ("callbacks", "preparation", "pretrained", "task_evaluation"),
     ("training",),

@@ -56,6 +56,14 @@ def test_what_is_missing_is_told_apart(tmp_path):
         read(store, "a", "a changed")
 
 
+def test_contents_that_could_not_be_read_are_counted(tmp_path):
+    store = FeatureStore(tmp_path, "abc", DIM)
+    add(store, ["a", "b", "c"])
+    add(store, ["d", "e"], seed=1)
+    assert store.count_absent(keys("a", "b", "b", "d", "e")) == 3
+    assert store.count_absent(keys("a", "c")) == 0
+
+
 def test_half_precision_takes_half_of_the_disk(tmp_path):
     names = [str(number) for number in range(1000)]
     for dtype in ("float32", "float16"):

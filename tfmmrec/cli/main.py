@@ -26,6 +26,8 @@ COMMANDS: dict[str, Command] = {
         Command("train", "Train a model on a dataset, into the folder of a run.", is_resumable=True),
         Command("evaluate", "Rank the whole catalogue for every query of a split."),
         Command("export", "Write a run's model as a SavedModel for TensorFlow Serving."),
+        Command("encoder", "Pretrained encoders as reusable SavedModels, for models to use.", needs_tensorflow=False),
+        Command("embed", "A catalogue through a pretrained encoder, once."),
         Command("query", "Ask an exported model, or a server, for recommendations."),
     )
 }

@@ -141,6 +141,14 @@ class FeatureStore:
                 number += 1  # another process was faster
         self.reload()
 
+    def count_absent(self, keys: np.ndarray) -> int:
+        """How many of these contents, which are there, the encoder could not read."""
+        places, absent = self.places_of(keys), 0
+        for part, start, end in zip(self._parts, self._starts, self._starts[1:], strict=False):
+            own = places[(places >= start) & (places < end)] - start
+            absent += int((~np.load(part / "present.npy")[own]).sum())
+        return absent
+
     def read(self, keys: np.ndarray, vectors: np.ndarray, present: np.ndarray) -> None:
         """Reads contents' vectors into `vectors` `[num_keys, dim]` and `present` `[num_keys]`, part by part.
 
