@@ -5,6 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from tfmmrec.models.finetuned import check_finetuned
+from tfmmrec.types import DataError, UsageError
+
 
 class Trainable(tfrs.Model):
     """A `tfrs.Model` whose step is right under `tf.distribute` and mixed precision.
@@ -29,6 +32,22 @@ class Trainable(tfrs.Model):
     @property
     def metrics(self):
         return [self.loss_tracker, self.regularization_tracker]
+
+    def fit(self, *args, **kwargs):
+        """As Keras has it; a `UsageError` or `DataError` inside of a step comes out as it is.
+
+        Raises:
+            UsageError: an encoder that is to be finetuned gets no gradient.
+        """
+        try:
+            return super().fit(*args, **kwargs)
+        except Exception as error:  # what a graph's making raises is wrapped, with the first error as its context
+            inner = error
+            while inner is not None and not isinstance(inner, UsageError | DataError):
+                inner = inner.__context__
+            if inner is None or inner is error:
+                raise
+            raise inner from None
 
     def compute_loss(self, inputs: dict, training: bool = False) -> tf.Tensor:
         """A batch -> this replica's share of the mean loss over the global batch, scalar."""
@@ -58,6 +77,7 @@ class Trainable(tfrs.Model):
             scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
+        check_finetuned(self, variables, gradients)
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self._apply(gradients, variables)
