@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from tests.conformance.models import NUM_CANDIDATES, catalogue
@@ -34,10 +33,7 @@ def test_a_training_finds_them(encoder, tmp_path):
 
 def test_pictures_that_are_missing_are_counted(tmp_path):
     found = embed_catalogue(catalogue(), write_image_model(tmp_path / "encoder"), "photo", tmp_path / "store")
-    absent = [
-        row for row in range(NUM_CANDIDATES) if not catalogue().candidates.image_bytes("photo", np.array([row]))[0]
-    ]
-    assert found.num_absent == len(absent) > 0
+    assert found.num_absent == 1  # row 1 has none
 
 
 @pytest.mark.parametrize(
