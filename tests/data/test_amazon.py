@@ -179,17 +179,29 @@ def test_one_category_of_several(release_2023, tmp_path):
     assert convert_amazon(release_2023, tmp_path / "out", category="Books").num_interactions == 20
 
 
+def test_folders_of_their_own_as_in_the_repository_of_2023(release_2023, tmp_path):
+    for name, kind in (("All_Beauty.jsonl.gz", "review"), ("meta_All_Beauty.jsonl.gz", "meta")):
+        place = tmp_path / "download" / "raw" / f"{kind}_categories"
+        place.mkdir(parents=True)
+        (release_2023 / name).rename(place / name)
+    assert convert_amazon(tmp_path / "download", tmp_path / "out").num_interactions == 20
+
+
 def test_missing_files(release_2023, tmp_path):
     (release_2023 / "All_Beauty.jsonl.gz").rename(tmp_path / "away")
-    with pytest.raises(
-        DataError, match="expected the reviews beside meta_All_Beauty: All_Beauty.jsonl.gz or All_Beauty_5"
-    ):
+    expected = (
+        r"expected All_Beauty.jsonl.gz and meta_All_Beauty.jsonl.gz or .*, found meta_All_Beauty.jsonl.gz\. Amazon"
+    )
+    with pytest.raises(DataError, match=expected):
         convert_amazon(release_2023, tmp_path / "out")
     (release_2023 / "meta_All_Beauty.jsonl.gz").unlink()
-    with pytest.raises(
-        DataError, match=r"found nothing\. Amazon Reviews comes from https://amazon.*no licence is stated"
-    ):
+    expected = (
+        r"expected CATEGORY.jsonl.gz and .*found nothing\. Amazon Reviews comes from https://amazon.*no licence is"
+    )
+    with pytest.raises(DataError, match=expected):
         convert_amazon(release_2023, tmp_path / "out")
+    with pytest.raises(DataError, match="expected the folder of Amazon Reviews, but it does not exist"):
+        convert_amazon(tmp_path / "nowhere", tmp_path / "out")
 
 
 def test_metadata_of_another_category(release_2023, tmp_path):

@@ -100,23 +100,27 @@ def convert_amazon(
 
 
 def _find(folder: Path, category: str | None) -> tuple[Path, Path]:
-    """The file of the reviews and that of the metadata."""
-    place = SOURCE.find(folder, *[(f"meta_*{suffix}",) for suffix in _SUFFIXES])
+    """The file of the reviews and that of the metadata; they may lie in folders of their own, as in 2023's `raw`."""
     found: dict[str, Path] = {}
-    for path in sorted(place.iterdir()):
-        if path.is_file() and (name := _stem(path)) is not None:
-            found.setdefault(name, path)
-    names = [name for name in found if not name.startswith("meta_") and f"meta_{_whole(name)}" in found]
+    for pattern in ("*", "*/*", "*/*/*"):
+        for path in sorted(folder.glob(pattern)):
+            if (name := _stem(path)) is not None and path.is_file():
+                found.setdefault(name, path)
+    metas = [name.removeprefix("meta_") for name in found if name.startswith("meta_")]
+    names = [name for name in found if not name.startswith("meta_") and _whole(name) in metas]
+    if not names:
+        shown = metas[0] if metas else "CATEGORY"
+        SOURCE.find(
+            folder, (f"{shown}.jsonl.gz", f"meta_{shown}.jsonl.gz"), (f"{shown}.json.gz", f"meta_{shown}.json.gz")
+        )
     if category is not None:
         if category not in names:
-            known = ", ".join(names) or "none"
-            raise UsageError(f"{place}: no reviews with metadata for category {category!r}; there are {known}")
+            raise UsageError(
+                f"{folder}: no reviews with metadata for category {category!r}; there are {', '.join(names)}"
+            )
         names = [category]
-    if not names:
-        metas = [name.removeprefix("meta_") for name in found if name.startswith("meta_")]
-        raise SOURCE.missing(place, f"the reviews beside meta_{metas[0]}: {metas[0]}.jsonl.gz or {metas[0]}_5.json.gz")
     if len(names) > 1:
-        raise UsageError(f"{place} has the reviews of {', '.join(names)}; choose one of them as category")
+        raise UsageError(f"{folder} has the reviews of {', '.join(names)}; choose one of them as category")
     return found[names[0]], found[f"meta_{_whole(names[0])}"]
 
 
