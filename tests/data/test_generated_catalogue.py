@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tfmmrec.data.fashion import DESIGN as FASHION
@@ -7,6 +8,8 @@ from tfmmrec.types import UsageError
 
 DESIGN = Design(
     name="toys",
+    query_id="child_id",
+    candidate_id="toy_id",
     attributes={"sound": ("loud", "quiet"), "size": ("small", "large", "huge")},
     makers=("a", "b", "c"),
     groups={"age": ("young", "old")},
@@ -47,24 +50,30 @@ def test_the_truth_of_a_drawn_catalogue():
 
 
 def test_a_folder_is_written_whole_or_not_at_all_and_once(tmp_path):
-    written = []
+    written, made_by = [], NUMBERS | {"seed": 0}
 
-    def write(folder):
+    def write(folder, drawn, candidates, missing):
         written.append(folder)
-        (folder / "table").write_text("rows")
+        (folder / "items.csv").write_text("rows")
         if len(written) == 1:
             raise OSError("the disk is full")
+        return numbered("t", len(drawn.makers))
 
+    with pytest.raises(OSError, match="full"):
+        write_catalogue(tmp_path / "toys", DESIGN, made_by, "yaml", write)
+    assert not list(tmp_path.iterdir())
     for _ in range(2):
-        with pytest.raises(OSError, match="full") if not written else np.errstate():
-            write_catalogue(tmp_path / "toys", DESIGN, NUMBERS, write)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["table", "toys", "toys.json"]
-    write_catalogue(tmp_path / "toys", DESIGN, NUMBERS, write)
+        write_catalogue(tmp_path / "toys", DESIGN, made_by, "yaml", write)
     assert len(written) == 2
+    names = ["dataset.yaml", "items.csv", "oracle.npz", "queries.csv", "test.parquet", "toys.json", "train.parquet"]
+    assert sorted(path.name for path in (tmp_path / "toys").iterdir()) == names
+    train = pd.read_parquet(tmp_path / "toys" / "train.parquet")
+    assert list(train.columns) == ["child_id", "toy_id"] and train["child_id"].str.startswith("c").all()
+    assert pd.read_csv(tmp_path / "toys" / "queries.csv").columns.tolist() == ["child_id", "age"]
     with pytest.raises(UsageError, match=r"was made with .*600.*, not with .*601.*; delete it or pass another folder"):
-        write_catalogue(tmp_path / "toys", DESIGN, NUMBERS | {"num_interactions": 601}, write)
+        write_catalogue(tmp_path / "toys", DESIGN, made_by | {"num_interactions": 601}, "yaml", write)
     with pytest.raises(UsageError, match="exists and is not the catalogue `toys`; pass an empty or a new folder"):
-        write_catalogue(tmp_path, DESIGN, NUMBERS, write)
+        write_catalogue(tmp_path, DESIGN, made_by, "yaml", write)
 
 
 def test_ids_have_one_width():

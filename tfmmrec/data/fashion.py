@@ -40,15 +40,7 @@ import pandas as pd
 from tfmmrec.data.fashion_pictures import COLOURS, PATTERNS, render_garment
 from tfmmrec.data.fashion_shapes import TYPES
 from tfmmrec.data.fashion_words import FABRICS, OCCASIONS, SEASONS, describe_garment, name_garment
-from tfmmrec.data.generated_catalogue import (
-    Design,
-    Drawn,
-    draw_catalogue,
-    numbered,
-    some_rows,
-    write_catalogue,
-    write_choices,
-)
+from tfmmrec.data.generated_catalogue import Design, Drawn, numbered, some_rows, write_catalogue
 from tfmmrec.data.oracle import Oracle, load_oracle
 
 __all__ = ["Oracle", "describe_garment", "load_oracle", "render_garment", "write_fashion"]
@@ -64,6 +56,8 @@ ATTRIBUTES = {
 }
 DESIGN = Design(
     name="fashion",
+    query_id="shopper_id",
+    candidate_id="garment_id",
     attributes=ATTRIBUTES,
     makers=(
         "Norrvik",
@@ -142,18 +136,14 @@ def write_fashion(
     Raises:
         UsageError: for numbers that do not fit together, or a folder that holds something else.
     """
-    numbers = {"num_candidates": num_candidates, "num_queries": num_queries, "num_interactions": num_interactions}
-    made_by = {"version": VERSION, "seed": seed, **numbers}
-    return write_catalogue(folder, DESIGN, made_by, lambda staging: _write_tables(staging, seed, numbers))
-
-
-def _write_tables(folder: Path, seed: int, numbers: dict) -> None:
-    seeds = np.random.SeedSequence(seed).spawn(5)
-    garments, people, choosing, parting, missing = (np.random.default_rng(seed) for seed in seeds)
-    drawn = draw_catalogue(DESIGN, numbers, garments, people, choosing, parting)
-    items = _write_items(folder, drawn, garments, missing)
-    write_choices(folder, drawn, "shopper_id", "garment_id", items)
-    (folder / "dataset.yaml").write_text(_DATASET_YAML)
+    made_by = {
+        "version": VERSION,
+        "seed": seed,
+        "num_candidates": num_candidates,
+        "num_queries": num_queries,
+        "num_interactions": num_interactions,
+    }
+    return write_catalogue(folder, DESIGN, made_by, _DATASET_YAML, _write_items)
 
 
 def _write_items(folder: Path, drawn: Drawn, rng: np.random.Generator, missing: np.random.Generator) -> np.ndarray:

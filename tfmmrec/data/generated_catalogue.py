@@ -24,6 +24,8 @@ class Design:
 
     Attributes:
         name: of the catalogue; NAME.json marks a complete folder.
+        query_id: the column of the queries' ids, which begin with its first letter.
+        candidate_id: the column of the candidates' ids.
         attributes: attribute of the candidates -> its levels.
         makers: those who made the candidates, and bring them fame.
         groups: feature of the queries -> its levels.
@@ -32,6 +34,8 @@ class Design:
     """
 
     name: str
+    query_id: str
+    candidate_id: str
     attributes: Mapping[str, Sequence[str]]
     makers: Sequence[str]
     groups: Mapping[str, Sequence[str]]
@@ -65,14 +69,25 @@ class Drawn:
     oracle: Oracle
 
 
-def write_catalogue(folder: str | Path, design: Design, made_by: Mapping, write: Callable[[Path], None]) -> Path:
+WriteItems = Callable[[Path, Drawn, np.random.Generator, np.random.Generator], np.ndarray]
+"""Called with (folder, what was drawn, randomness of the candidates, and of what is missing): writes the candidates'
+table and files, returns their ids `[num_candidates]`."""
+
+
+def write_catalogue(
+    folder: str | Path, design: Design, made_by: Mapping, dataset_yaml: str, write_items: WriteItems
+) -> Path:
     """Writes a complete folder, whole or not at all; does nothing where it is there already, made in the same way.
 
     Args:
         folder: where to; it must not exist, be empty, or hold this very catalogue.
         design: of the catalogue.
-        made_by: what the folder's content depends on: version, seed and numbers.
-        write: puts the tables into a folder.
+        made_by: what the folder's content depends on: version, seed, num_candidates, num_queries, num_interactions.
+        dataset_yaml: what the tables mean.
+        write_items: see `WriteItems`.
+
+    Returns:
+        The folder.
 
     Raises:
         UsageError: for numbers that do not fit together, or a folder that holds something else.
@@ -84,7 +99,11 @@ def write_catalogue(folder: str | Path, design: Design, made_by: Mapping, write:
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        write(staging)
+        seeds = np.random.SeedSequence(made_by["seed"]).spawn(5)
+        candidates, queries, choosing, parting, missing = (np.random.default_rng(seed) for seed in seeds)
+        drawn = draw_catalogue(design, made_by, candidates, queries, choosing, parting)
+        _write_choices(staging, design, drawn, write_items(staging, drawn, candidates, missing))
+        (staging / "dataset.yaml").write_text(dataset_yaml)
         (staging / f"{design.name}.json").write_text(json.dumps(made_by, indent=1) + "\n")
         staging.chmod(0o755)
         os.replace(staging, folder)
@@ -166,13 +185,13 @@ def numbered(letter: str, count: int) -> np.ndarray:
     return np.array([f"{letter}{row:0{len(str(count))}d}" for row in range(count)])
 
 
-def write_choices(folder: Path, drawn: Drawn, query_id: str, candidate_id: str, candidate_ids: np.ndarray) -> None:
-    """Writes queries.csv, train.parquet, test.parquet and oracle.npz; the queries' ids are letters of `query_id`."""
-    queries = numbered(query_id[0], len(next(iter(drawn.groups.values()))))
-    table = pd.DataFrame({query_id: queries, **drawn.groups})
+def _write_choices(folder: Path, design: Design, drawn: Drawn, candidates: np.ndarray) -> None:
+    """Writes queries.csv, train.parquet, test.parquet and oracle.npz."""
+    queries = numbered(design.query_id[0], len(next(iter(drawn.groups.values()))))
+    table = pd.DataFrame({design.query_id: queries, **drawn.groups})
     table.to_csv(folder / "queries.csv", index=False, lineterminator="\n")
     for name, pairs in (("train", drawn.train), ("test", drawn.test)):
-        table = pd.DataFrame({query_id: queries[pairs[:, 0]], candidate_id: candidate_ids[pairs[:, 1]]})
+        table = pd.DataFrame({design.query_id: queries[pairs[:, 0]], design.candidate_id: candidates[pairs[:, 1]]})
         table.to_parquet(folder / f"{name}.parquet", index=False)
     drawn.oracle.save(folder / "oracle.npz")
 
