@@ -93,7 +93,7 @@ def test_the_image_network_learns_for_a_bounded_while_and_is_then_frozen(first):
 def test_vectors_of_cached_encoders_are_those_of_the_kept_weights(first, dataset):
     found, model, *_ = first
     encoder, rows = model.candidate_tower.encoders["picture"], np.arange(5, 15)
-    inputs = encoder.preprocess(tf.constant(dataset.candidates.image_bytes("picture", rows)))
+    inputs = encoder.preprocess(tf.constant(dataset.candidates.media_bytes("picture", rows)))
     expected = encoder(inputs, training=False)
     np.testing.assert_allclose(found.candidate_tables["picture"]["vector"][rows], expected["vector"], atol=1e-5)
     np.testing.assert_array_equal(found.candidate_tables["picture"]["present"][rows], expected["present"])
@@ -144,7 +144,7 @@ def test_a_pretrained_encoder_is_run_and_not_trained(prepared_in, tmp_path, monk
 
 def test_encoding_does_not_depend_on_the_batch(first, dataset):
     encoder = first[1].candidate_tower.encoders["picture"]
-    inputs = encoder.preprocess(tf.constant(dataset.candidates.image_bytes("picture", np.arange(10))))
+    inputs = encoder.preprocess(tf.constant(dataset.candidates.media_bytes("picture", np.arange(10))))
     inputs = {name: tensor.numpy() for name, tensor in inputs.items()}
     whole, parts = encode(encoder, inputs, terms=False), encode(encoder, inputs, terms=False, batch_size=3)
     np.testing.assert_allclose(parts["vector"], whole["vector"], atol=1e-5)

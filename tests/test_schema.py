@@ -73,7 +73,7 @@ def test_a_split_leaves_something_to_train_on():
         ({"kind": "text", "separator": "|"}, "separator is for kind: category, not for kind: text"),
         ({"kind": "category", "separator": ""}, "separator must not be empty"),
         ({"kind": "image", "path": "x.npy"}, "path is for kind: vector, not for kind: image"),
-        ({"kind": "sound"}, "'identifier', 'category', 'number', 'text', 'image' or 'vector'"),
+        ({"kind": "sound"}, "'identifier', 'category', 'number', 'text', 'image'"),
     ],
 )
 def test_contradictions_of_a_feature_are_refused(keys, message):

@@ -14,11 +14,12 @@ import tensorflow as tf
 from tfmmrec.data.batches import Tables, full_histories, gather
 from tfmmrec.data.dataset import Entities, Interactions
 from tfmmrec.encoders.encoder import Encoder
-from tfmmrec.schema import Feature
+from tfmmrec.schema import MEDIA_KINDS, Feature
 from tfmmrec.towers import Tower
 from tfmmrec.types import Embedded
 
 _MEMORY_LIMIT_BYTES = 512 * 2**20
+_ROWS_AT_A_TIME = {"audio": 32}  # of sounds, which are large: 5 MB for half a minute in stereo
 Progress = Callable[[str, int, int], None]
 """Called with (what, rows done, rows in all)."""
 
@@ -39,8 +40,8 @@ def raw_batch(entities: Entities, name: str, feature: Feature | None, rows: np.n
     if name == "id":
         return _strings(entities.ids.take(pa.array(rows)))
     column = entities.features[name]
-    if feature.kind == "image":
-        return np.array(entities.image_bytes(name, rows), dtype=object)
+    if feature.kind in MEDIA_KINDS:
+        return np.array(entities.media_bytes(name, rows, feature.kind), dtype=object)
     if feature.kind in ("number", "vector"):
         return np.asarray(column[rows], np.float32)
     values = column.take(pa.array(rows))
@@ -97,9 +98,11 @@ def preprocess_entities(
         encoder = tower.encoders[name]
         is_list = len(encoder.raw_spec().shape) > 1
 
-        def batches(name=name, is_list=is_list) -> Iterator[np.ndarray]:
-            for start in range(0, len(entities.ids), batch_size):
-                rows = np.arange(start, min(start + batch_size, len(entities.ids)))
+        size = min(batch_size, _ROWS_AT_A_TIME.get(features[name].kind, batch_size)) if name in features else batch_size
+
+        def batches(name=name, is_list=is_list, size=size) -> Iterator[np.ndarray]:
+            for start in range(0, len(entities.ids), size):
+                rows = np.arange(start, min(start + size, len(entities.ids)))
                 yield raw_batch(entities, name, features.get(name), rows, is_list)
                 if progress is not None:
                     progress(name, int(rows[-1]) + 1, len(entities.ids))

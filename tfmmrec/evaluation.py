@@ -1,7 +1,7 @@
 """Evaluation: all candidates ranked for every query, what it has seen left out, warm and cold apart.
 
 Seen is every row of train. `all` and `warm` rank all candidates, `cold` ranks the cold ones only, and
-`missing_<feature>` looks at the positives that lack a text, a picture or a vector. Equal scores count as the
+`missing_<feature>` looks at the positives that lack a text, a picture, a sound or a vector. Equal scores count as the
 expectation over their orders; averages are over the queries with a positive of the slice that they have not
 seen.
 """
@@ -24,6 +24,7 @@ from tfmmrec.metrics.beyond_accuracy import self_information
 from tfmmrec.metrics.ranking import RANKING_METRICS
 from tfmmrec.metrics.significance import Difference, paired_bootstrap
 from tfmmrec.metrics.slice_tally import SliceTally
+from tfmmrec.schema import CONTENT_KINDS
 from tfmmrec.search.ranked_batches import Pool, RankedBatch, ranked_batches
 from tfmmrec.search.scorer import Scorer, VectorsScorer, vectors_scorer
 from tfmmrec.types import DataError, UsageError
@@ -237,7 +238,7 @@ def _slices(dataset: Dataset) -> tuple[list[Pool], dict[str, tuple[Pool, np.ndar
         pools.append(Pool("cold", cold))
         slices["cold"] = (pools[1], None)
     for name, feature in dataset.schema.candidates.features.items():
-        if feature.kind in ("text", "image", "vector"):
+        if feature.kind in CONTENT_KINDS:
             slices[f"missing_{name}"] = (pools[0], _missing(dataset.candidates.features[name]))
     return pools, slices
 

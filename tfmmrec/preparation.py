@@ -13,14 +13,13 @@ from tfmmrec.data.batches import Tables
 from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.embedding import Progress, cacheable, preprocess_entities
 from tfmmrec.encoders.encoder import Encoder
-from tfmmrec.encoders.image import ImageEncoder
 from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.encoders.text_tokens import WordTokens
 from tfmmrec.latent_semantics import latent_semantics
 from tfmmrec.runs import RunConfig, save_arrays
 from tfmmrec.towers import Tower
 
-_FACTORS = 32  # of the interactions, that the image network learns to predict
+_FACTORS = 32  # of the interactions, that the small networks learn to predict
 
 
 @dataclass
@@ -46,13 +45,13 @@ def prepare(
     folder: Path,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Preprocesses both sides once; learns words, trains the small image network for a while, runs cached encoders.
+    """Preprocesses both sides once; learns words, trains the small networks for a while, runs cached encoders.
 
     Args:
         model: a built model, whose towers' encoders are used (and, where they are ours and cached, trained).
         dataset: the features.
         config: of the run.
-        interactions: what the image network may learn from.
+        interactions: what the small networks may learn from.
         folder: of the run; vectors of our own cached encoders are kept there, so that a resumed training has the same.
         progress: told what has been done.
     """
@@ -70,7 +69,7 @@ def prepare(
     prepared.encoder_weights |= _shared_words(tower, prepared.candidate_tables, config.options["seed"])
     for name in tower.cached_features:
         path, encoder = folder / "encoders" / f"{name}.npz", tower.encoders[name]
-        if not isinstance(encoder, ImageEncoder | TextEncoder):  # the feature store has its vectors
+        if encoder.presence is None and not isinstance(encoder, TextEncoder):  # the feature store has its vectors
             dtype = config.options.get("store_dtype", "float32")
             prepared.candidate_tables |= preprocess_entities(
                 tower, dataset.candidates, features, (name,), only=(name,), progress=progress, store_dtype=dtype
@@ -97,9 +96,8 @@ def _write_cached(path, name, encoder, model, dataset, config, interactions, pre
         categories = category_targets(prepared.candidate_tables)
         steps = config.options["image_steps"]
         tf.keras.utils.set_random_seed(seed)  # a resumed training has not drawn what came before
-        fit_encoder(
-            encoder, inputs, inputs["has_pixels"], factors, categories, num_steps=steps, seed=seed, progress=progress
-        )
+        present = inputs[encoder.presence]
+        fit_encoder(encoder, inputs, present, factors, categories, num_steps=steps, seed=seed, progress=progress)
     encoder.trainable = False
     weights = {f"weight_{place:03d}": value for place, value in enumerate(encoder.get_weights())}
     save_arrays(path, encode(encoder, inputs, tower.reads_terms) | weights)

@@ -13,7 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tfmmrec.types import DataError
 
-FeatureKind = Literal["identifier", "category", "number", "text", "image", "vector"]
+FeatureKind = Literal["identifier", "category", "number", "text", "image", "audio", "vector"]
+MEDIA_KINDS = ("image", "audio")
+"""Kinds whose values are files: paths relative to the dataset's folder, or a column of bytes."""
+CONTENT_KINDS = ("text", *MEDIA_KINDS, "vector")
+"""Kinds that say what an entity is like, and have a vector that needs no training of a model."""
 SplitMethod = Literal["ratio", "leave_one_out", "time"]
 Operator = Literal[">=", "<=", "==", "!=", ">", "<"]
 
@@ -126,7 +130,7 @@ class InteractionsSchema(_Frozen):
         if self.query == self.candidate:
             raise ValueError(f"`query` and `candidate` name the same column {self.query!r}; name two")
         for name, feature in self.features.items():
-            if feature.kind in ("image", "vector") or feature.separator is not None:
+            if feature.kind in (*MEDIA_KINDS, "vector") or feature.separator is not None:
                 kind = "several values" if feature.separator is not None else f"kind: {feature.kind}"
                 raise ValueError(f"feature {name!r}: an interaction has no features of {kind}; it is a candidate's")
             if name in ("timestamp", "rating", "weight"):

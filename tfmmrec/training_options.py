@@ -32,7 +32,7 @@ class TrainingOptions(BaseModel):
         refit: train again on all of train for the chosen number of epochs, where validation data were held out of it; a
             validation part of the dataset's own is not trained on.
         deterministic: the same numbers to the last digit in every run, at some cost in speed.
-        image_steps: steps of the small image network's own training.
+        image_steps: steps of the own training of each small network for pictures or sounds.
         store_dtype: float32, or float16 for half of the disk: what the feature store keeps of pretrained encoders.
         refresh_steps: steps between two refreshes of the history table (sampled softmax).
         mine_every: steps between two minings of negatives, where they are mined.

@@ -12,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.waves import tone
 from tests.encoders.reusable import write_image_halves, write_image_model, write_text_halves, write_text_model
 from tfmmrec.encoders import (
+    AudioEncoder,
     CategoryEncoder,
     FactorIdentifier,
     HistoryEncoder,
@@ -96,6 +98,7 @@ def with_factors(encoder: FactorIdentifier) -> FactorIdentifier:
 
 
 PICTURES = [picture(200, 10), picture(10, 250), picture(90, 90, (31, 17))]
+SOUNDS = [tone(440), tone(880, 44_100, num_channels=2), tone(3000, 8_000, seconds=0.1)]
 TEXTS = ["a red dress", "blue", "warm, warm wool"]
 WORDS = ["red", "dress", "blue", "warm", "wool", "a"]
 CATEGORIES = ["n", "s", "e"]
@@ -145,6 +148,17 @@ ENCODERS: list[EncoderPart] = [
         lambda _: ImageEncoder(4, height=16, width=16, filters=(4, 6), mode="finetuned"),
         PICTURES,
         [b"", b""],
+    ),
+    *(
+        EncoderPart(
+            f"audio, {features}",
+            lambda _, features=features: AudioEncoder(
+                4, 0.2, features, num_bands=16, num_coefficients=8, filters=(4, 6), mode="finetuned"
+            ),
+            SOUNDS,
+            [b"", b""],
+        )
+        for features in ("log_mel", "mfcc")
     ),
     EncoderPart(
         "precomputed",

@@ -50,7 +50,11 @@ def test_it_gives_in_a_pipeline_what_it_gives_at_once(part, folder):
     pipeline = tf.data.Dataset.from_tensor_slices(raw).batch(2).map(encoder.preprocess, num_parallel_calls=2)
     batches = list(pipeline.as_numpy_iterator())
     for name, tensor in expected.items():
-        np.testing.assert_array_equal(np.concatenate([batch[name] for batch in batches]), tensor.numpy())
+        found = np.concatenate([batch[name] for batch in batches])
+        if tensor.dtype == tf.float16:  # sums over a batch of another size may be rounded otherwise, in the last bit
+            np.testing.assert_allclose(found, tensor.numpy(), rtol=2**-9)
+        else:
+            np.testing.assert_array_equal(found, tensor.numpy())
 
 
 @pytest.mark.parametrize("part", WITH_RAW, ids=by_name)

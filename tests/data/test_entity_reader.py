@@ -116,7 +116,7 @@ def test_bad_tables_are_refused(tmp_path):
 
 def test_missing_picture_files_are_counted_when_reading(tmp_path):
     entities = read({"id": ["a", "b"], "look": ["x.png", "y.png"]}, {"look": {"kind": "image"}}, tmp_path)
-    entities.image_bytes("look", [0, 1])
+    entities.media_bytes("look", [0, 1])
     assert [(issue.kind, issue.count, issue.example) for issue in entities.issues] == [
         ("missing picture file", 2, "items, row 1: 'x.png'")
     ]

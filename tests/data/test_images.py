@@ -3,12 +3,11 @@ import struct
 import zlib
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
-from tfmmrec.data.images import PictureError, check_paths, read_picture, usable_picture
-from tfmmrec.types import DataError
+from tfmmrec.data.images import usable_picture
+from tfmmrec.data.media import MediaError
 
 
 def encoded(kind, mode="RGB", size=(20, 16), **options):
@@ -90,15 +89,15 @@ def test_a_png_without_its_end_is_mended():
     ],
 )
 def test_unusable_pictures_are_named(data, kind):
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(MediaError) as caught:
         usable_picture(data)
     assert caught.value.kind == kind
 
 
 def test_a_huge_picture_is_refused_from_its_header():
-    with pytest.raises(PictureError, match="picture too large: 900000000 pixels"):
+    with pytest.raises(MediaError, match="picture too large: 900000000 pixels"):
         usable_picture(huge_png())
-    with pytest.raises(PictureError, match="picture too large: 20 x 16 pixels, at most 319 are decoded"):
+    with pytest.raises(MediaError, match="picture too large: 20 x 16 pixels, at most 319 are decoded"):
         usable_picture(encoded("PNG"), max_pixels=319)
 
 
@@ -131,40 +130,8 @@ def test_random_damage_never_reaches_tensorflow():
                 data[place:place] = random.bytes(random.integers(1, 9))
             try:
                 usable = usable_picture(bytes(data))
-            except PictureError:
+            except MediaError:
                 continue
             assert decode(usable).shape[-1] == 3
             passed += 1
     assert passed > 100
-
-
-def test_paths_are_checked_without_opening(tmp_path):
-    root = tmp_path / "data"
-    (root / "p").mkdir(parents=True)
-    (root / "p" / "a.png").write_bytes(b"12345")
-    (root / "p" / "b.png").symlink_to(root / "p" / "a.png")
-    found = check_paths(root, pa.array(["p/a.png", None, "p/no.png", "p/b.png", "q/x.png", "bad\0name"]), str)
-    assert found.missing.tolist() == [2, 4, 5] and found.total_bytes == 10
-
-
-@pytest.mark.parametrize("path", ["../x.png", "/etc/passwd", "p/../../x.png", "link.png", "linked/x.png", ".."])
-def test_paths_that_leave_the_folder_are_refused_with_their_row(tmp_path, path):
-    root = tmp_path / "data"
-    (root / "p").mkdir(parents=True)
-    (root / "fine.png").write_bytes(b"x")
-    (tmp_path / "x.png").write_bytes(b"x")
-    (root / "link.png").symlink_to(tmp_path / "x.png")
-    (root / "linked").symlink_to(tmp_path)
-    with pytest.raises(DataError) as caught:
-        check_paths(root, pa.array(["fine.png", path]), lambda row: f"items.csv, row {row + 1}")
-    assert f"items.csv, row 2: the path {path!r} leaves the dataset's folder" in str(caught.value)
-
-
-def test_reading(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"x")
-    (tmp_path / "folder").mkdir()
-    assert read_picture(tmp_path, "a.png") == b"x" and read_picture(None, b"y") == b"y"
-    with pytest.raises(PictureError, match="missing picture file: 'b.png'"):
-        read_picture(tmp_path, "b.png")
-    with pytest.raises(PictureError, match="unreadable picture file: 'folder'"):
-        read_picture(tmp_path, "folder")

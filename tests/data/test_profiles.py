@@ -19,6 +19,9 @@ def profile(tmp_path):
     [
         ([f"pictures/{n}.jpg" for n in range(50)] + [None], {"kind": "image"}),
         ([b"\x89PNG", b"\xff\xd8"], {"kind": "image"}),
+        ([f"clips/{n}.wav" for n in range(50)] + [None], {"kind": "audio"}),
+        ([f"{n}.MP3" for n in range(50)], {"kind": "audio"}),
+        ([b"RIFF\0\0\0\0WAVEfmt ", b"fLaC", None], {"kind": "audio"}),
         ([np.ones(3), np.zeros(3)], {"kind": "vector"}),
         ([["a", "b"], ["a"]], {"kind": "category"}),
         ([1.5, 2.5, None], {"kind": "number"}),

@@ -50,8 +50,8 @@ def test_without_anything_to_predict_or_to_predict_it_from_there_is_no_task():
         (tags_task, "mood", ("tags",), "got 'mood'; suitable: genre"),
         (category_task, "genre", (), "category must name .* with one value, got 'genre'; suitable: artist"),
         (category_task, "genre", ("artist",), "got 'genre'; suitable: none"),
-        (tags_task, "genre", ("title", "photo", "look"), "tags=genre: there is nothing .* kind text, image or vector"),
-        (category_task, "artist", ("photo", "look"), "category=artist: there is nothing .* of kind image or vector"),
+        (tags_task, "genre", ("title", "photo", "look"), "tags=genre: there is nothing .* kind text, .* or vector"),
+        (category_task, "artist", ("photo", "look"), "category=artist: there is nothing .* kind image, .* or vector"),
     ],
 )
 def test_a_named_feature_must_do(task, feature, without, message):

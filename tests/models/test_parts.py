@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfmmrec.data.statistics import FeatureStatistics
 from tfmmrec.encoders import (
+    AudioEncoder,
     CategoryEncoder,
     IdentifierEncoder,
     ImageEncoder,
@@ -11,7 +12,7 @@ from tfmmrec.encoders import (
     PrecomputedEncoder,
     TextEncoder,
 )
-from tfmmrec.models.parts import feature_encoder, feature_encoders
+from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.schema import Feature
 
 WORDS = FeatureStatistics(vocabulary=["red", "hat"], idf=[1.0, 2.0], max_length=9)
@@ -21,6 +22,7 @@ CASES = [
     (Feature(kind="number"), FeatureStatistics(edges=[0.0, 1.0]), NumberEncoder),
     (Feature(kind="text"), WORDS, TextEncoder),
     (Feature(kind="image"), FeatureStatistics(), ImageEncoder),
+    (Feature(kind="audio"), FeatureStatistics(), AudioEncoder),
     (Feature(kind="vector"), FeatureStatistics(dim=5), PrecomputedEncoder),
 ]
 
@@ -63,6 +65,27 @@ def test_pictures():
     )
     assert (encoder.height, encoder.width, encoder.mode, encoder.dim) == (32, 32, "finetuned", 4)
     assert feature_encoder("photo", Feature(kind="image"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_sounds():
+    options = {"audio_mode": "finetuned", "audio_seconds": 2.0, "audio_features": "mfcc"}
+    encoder = feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4, **options)
+    assert (encoder.seconds, encoder.features, encoder.mode, encoder.dim) == (2.0, "mfcc", "finetuned", 4)
+    assert feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_of_queries_nothing_is_cached_or_pretrained():
+    given = {
+        "image_size": 32,
+        "audio_mode": "cached",
+        "pretrained": {"title": "somewhere"},
+        "pretrained_mode": "frozen",
+    }
+    live = of_queries(given)
+    assert live["image_size"] == 32 and not any(name.startswith("pretrained") for name in live)
+    assert {value for name, value in live.items() if name.endswith("_mode")} == {"finetuned"}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'image_sizes'; there are text_mode, "):
+        of_queries({"image_sizes": 3})
 
 
 def test_a_vector_keeps_its_own_size():

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.serving.catalogue import fashion, untrained_run
-from tfmmrec.serving.answers import answer, feature_value, picture
+from tfmmrec.serving.answers import answer, feature_value, media
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.types import DataError, UsageError
@@ -144,7 +144,7 @@ def test_a_picture_and_words_that_nobody_has_seen(garments, tmp_path):
 
 def test_what_is_in_the_catalogue_is_nearest_to_its_own_content(garments):
     dataset, model = garments
-    row = next(row for row in range(120) if dataset.candidates.image_bytes("picture", [row])[0])
+    row = next(row for row in range(120) if dataset.candidates.media_bytes("picture", [row])[0])
     features = {name: column[row] for name, column in dataset.candidates.features.items()}
     features = {name: value.as_py() if hasattr(value, "as_py") else value for name, value in features.items()}
     features["picture"] = dataset.root / features["picture"]
@@ -155,7 +155,7 @@ def test_what_is_in_the_catalogue_is_nearest_to_its_own_content(garments):
 
 
 QUESTIONS = [
-    ({}, "nothing is asked; give a query id, a history, an image, a text, or features"),
+    ({}, "nothing is asked; give a query id, a history, an image, audio, a text, or features"),
     ({"query_id": "q1", "history": ["s1"]}, "a known query or a history, not both"),
     ({"query_id": "q1", "text": "x"}, "give one of the two"),
     ({"query_id": "q1", "k": 0}, "k must lie in 1 to 1000, got 0"),
@@ -187,15 +187,15 @@ def test_a_dataset_goes_with_a_known_query(model, song_dataset):
 def test_pictures_that_cannot_be_read(tmp_path):
     (tmp_path / "words.png").write_text("no picture")
     with pytest.raises(DataError, match=r"words.png: not a picture"):
-        picture(tmp_path / "words.png")
+        media("image", tmp_path / "words.png")
     with pytest.raises(DataError, match="nowhere.png: the picture cannot be read: No such file"):
-        picture(tmp_path / "nowhere.png")
+        media("image", tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="the picture: not a picture"):
-        picture(b"nothing")
+        media("image", b"nothing")
     whole = io.BytesIO()
     Image.new("RGB", (40, 40)).save(whole, "PNG")
     with pytest.raises(DataError, match="damaged picture"):
-        picture(whole.getvalue()[:-30])
+        media("image", whole.getvalue()[:-30])
 
 
 def test_values_that_are_no_strings_stay_as_they_are(model):

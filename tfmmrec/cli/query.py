@@ -24,6 +24,7 @@ def query(
         str | None, typer.Option(help="ID,ID: candidates chosen before, newest first.", show_default=False)
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture of what is sought.", show_default=False)] = None,
+    audio: Annotated[Path | None, typer.Option(help="A sound like what is sought.", show_default=False)] = None,
     text: Annotated[str | None, typer.Option(help="What is sought, in words.", show_default=False)] = None,
     dataset: Annotated[
         Path | None, typer.Option(help="Look the query's features and history up here.", show_default=False)
@@ -35,13 +36,13 @@ def query(
     k: Annotated[int, typer.Option("--k", help="How many.")] = 10,
     json: Json = False,
 ) -> dict[str, Any]:
-    """Ask an exported model: for a known query, for a history, or for a picture and words that nobody has seen.
+    """Ask an exported model: for a known query, for a history, or for content that nobody has seen.
 
-    The text goes to every text feature and the picture to every image feature; --feature sets single ones.
+    The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones.
     """
     features = _features(feature or [])
-    if not features and all(given is None for given in (query_id, history, image, text)):
-        raise UsageError("nothing is asked; give --query-id, --history, --image, --text or --feature")
+    if not features and all(given is None for given in (query_id, history, image, audio, text)):
+        raise UsageError("nothing is asked; give --query-id, --history, --image, --audio, --text or --feature")
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.serving.answers import answer
     from tfmmrec.serving.exported_model import load_exported
@@ -57,6 +58,7 @@ def query(
         query_id=query_id,
         history=None if history is None else _ids(history),
         image=image,
+        audio=audio,
         text=text,
         features=features,
         exclude=_ids(exclude or ""),

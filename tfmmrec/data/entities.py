@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmmrec.data.images import MAX_PIXELS, PictureError, read_picture, usable_picture
+from tfmmrec.data.images import MAX_PIXELS
 from tfmmrec.data.issues import Issue, Issues
+from tfmmrec.data.media import MediaError, read_media
+from tfmmrec.data.usable_media import usable_media
 
 
 @dataclass
@@ -22,8 +24,8 @@ class Entities:
         ids: strings `[n]`.
         features: feature -> its raw column `[n]`. Text, category and identifier: strings, or lists of
             strings, null where missing. Number: float32, NaN where missing. Vector: float32 `[n, dim]`,
-            perhaps memory-mapped; a missing row holds NaN. Image: paths relative to `root`, or bytes; null
-            where missing.
+            perhaps memory-mapped; a missing row holds NaN. Image, audio: paths relative to `root`, or bytes;
+            null where missing.
         display: column -> strings (or bytes) that reports and answers show.
         root: the dataset's folder, None for data in memory.
         source: the table's name, for messages.
@@ -44,7 +46,7 @@ class Entities:
 
     @property
     def issues(self) -> list[Issue]:
-        """What was counted and survived, pictures read since included."""
+        """What was counted and survived, pictures and sounds read since included."""
         return self.counted.all
 
     def row_of(self, ids: Sequence[str]) -> np.ndarray:
@@ -53,31 +55,32 @@ class Entities:
         rows = pc.index_in(values.cast(self.ids.type), value_set=self.ids, skip_nulls=True)
         return rows.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
 
-    def image_bytes(self, feature: str, rows: Sequence[int] | np.ndarray) -> list[bytes]:
-        """Pictures that TensorFlow's `decode_image` decodes, b"" where there is none that it could.
+    def media_bytes(self, feature: str, rows: Sequence[int] | np.ndarray, kind: str = "image") -> list[bytes]:
+        """Pictures or sounds that TensorFlow decodes, b"" where there is none that it could.
 
-        Every unusable picture is counted once in `issues`.
+        Every unusable one is counted once in `issues`.
 
         Args:
-            feature: an image feature.
+            feature: an image or audio feature.
             rows: which rows, `[batch]`.
+            kind: of the feature.
         """
         rows = np.asarray(rows, np.int64)
         values = self.features[feature].take(pa.array(rows)).to_pylist()
         return [
-            b"" if value is None else self._picture(feature, int(row), value)
+            b"" if value is None else self._usable(feature, int(row), value, kind)
             for row, value in zip(rows, values, strict=True)
         ]
 
-    def _picture(self, feature: str, row: int, value: str | bytes) -> bytes:
+    def _usable(self, feature: str, row: int, value: str | bytes, kind: str) -> bytes:
         try:
-            return usable_picture(read_picture(self.root, value), self.max_pixels)
-        except PictureError as error:
+            return usable_media(kind, read_media(self.root, value, kind), self.max_pixels)
+        except MediaError as error:
             self.note_unusable(feature, row, value, error)
             return b""
 
-    def note_unusable(self, feature: str, row: int, value: str | bytes, error: PictureError) -> None:
-        """Counts an unusable picture, unless it has been counted before."""
+    def note_unusable(self, feature: str, row: int, value: str | bytes, error: MediaError) -> None:
+        """Counts an unusable picture or sound, unless it has been counted before."""
         unusable = self._unusable.setdefault(feature, set())
         if row not in unusable:
             unusable.add(row)
@@ -85,5 +88,5 @@ class Entities:
             self.counted.add(error.kind, f"{self.source}, {feature}", 1, f"{named} ({error.found})")
 
     def mark_unusable(self, feature: str, rows: np.ndarray) -> None:
-        """Notes pictures that are counted already, so that reading them counts them no second time."""
+        """Notes what is counted already, so that reading them counts them no second time."""
         self._unusable.setdefault(feature, set()).update(int(row) for row in rows)

@@ -10,11 +10,11 @@ import pyarrow as pa
 from tfmmrec.data import columns
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.ids import first_duplicate
-from tfmmrec.data.images import check_paths, empty_to_null, is_binary
 from tfmmrec.data.issues import Issues
+from tfmmrec.data.media import NOUNS, check_paths, empty_to_null, is_binary
 from tfmmrec.data.readers import Rows, Table, check_columns
 from tfmmrec.data.vectors import VectorColumn, load_vectors
-from tfmmrec.schema import EntitySchema, Feature
+from tfmmrec.schema import MEDIA_KINDS, EntitySchema, Feature
 from tfmmrec.types import DataError
 
 
@@ -90,11 +90,12 @@ class _NumberColumn:
         return np.concatenate(self.parts)
 
 
-class _ImageColumn:
+class _MediaColumn:
     """Gathers a column of paths or of bytes."""
 
-    def __init__(self, column: str):
+    def __init__(self, column: str, kind: str):
         self.column = column
+        self.kind = kind
         self.parts: list[pa.Array] = []
 
     def add(self, rows: Rows) -> None:
@@ -105,11 +106,12 @@ class _ImageColumn:
             self.parts.append(columns.to_strings(rows, self.column))
         else:
             raise DataError(
-                f"{rows.place(0, self.column)}: expected a picture's path or its bytes, found the type {values.type}"
+                f"{rows.place(0, self.column)}: expected a {NOUNS[self.kind]}'s path or its bytes, found the type "
+                f"{values.type}"
             )
 
     def finish(self) -> pa.Array:
-        if any(is_binary(part) for part in self.parts):  # a batch without any picture has no type of its own
+        if any(is_binary(part) for part in self.parts):  # a batch without any has no type of its own
             empty = [pa.nulls(len(part), pa.large_binary()) if not is_binary(part) else part for part in self.parts]
             return pa.concat_arrays(empty)
         return pa.concat_arrays(self.parts)
@@ -127,8 +129,8 @@ def _gatherer(feature: Feature, column: str, issues: Issues):
         return _NumberColumn(column, issues)
     if feature.kind == "vector":
         return VectorColumn(column, issues)
-    if feature.kind == "image":
-        return _ImageColumn(column)
+    if feature.kind in MEDIA_KINDS:
+        return _MediaColumn(column, feature.kind)
     if feature.kind == "identifier":
         return _IdentifierColumn(column)
     return _TextColumn(column, single="text" if feature.kind == "text" else "")
@@ -141,10 +143,10 @@ def read_entities(schema: EntitySchema, table: Table, side: str, root: Path | No
         schema: the side's description; it has an id column.
         table: its rows.
         side: "candidates" or "queries", for messages.
-        root: the dataset's folder, resolved; None for data in memory without pictures' paths.
+        root: the dataset's folder, resolved; None for data in memory without paths of files.
 
     Returns:
-        The entities, and the size of all their picture files in bytes.
+        The entities, and the size of all files that they name in bytes.
 
     Raises:
         DataError: a missing column, an empty table, an id that is empty or stands there twice, a value of the
@@ -158,7 +160,8 @@ def read_entities(schema: EntitySchema, table: Table, side: str, root: Path | No
     ids = _TextColumn(schema.id)
     features = {name: _gatherer(feature, feature.column or name, issues) for name, feature in own.items()}
     display = {
-        name: _ImageColumn(column) if _is_image(own, name) else _TextColumn(column) for name, column in shown.items()
+        name: _MediaColumn(column, kind) if (kind := _media_kind(own, name)) else _TextColumn(column)
+        for name, column in shown.items()
     }
     gatherers = [*features.values(), *display.values()]
     wanted = list(dict.fromkeys([schema.id, *(gatherer.column for gatherer in gatherers)]))
@@ -175,7 +178,7 @@ def read_entities(schema: EntitySchema, table: Table, side: str, root: Path | No
     _check_distinct(entities.ids, places, schema.id)
     entities.features = {name: gatherer.finish() for name, gatherer in features.items()}
     entities.display = {name: gatherer.finish() for name, gatherer in display.items()}
-    total = sum(_check_pictures(entities, name, places) for name in own if own[name].kind == "image")
+    total = sum(_check_media(entities, name, own[name].kind, places) for name in own if own[name].kind in MEDIA_KINDS)
     add_vectors(entities, schema, side)
     return entities, total
 
@@ -189,8 +192,9 @@ def add_vectors(entities: Entities, schema: EntitySchema, side: str) -> None:
     entities.features = {name: entities.features[name] for name in schema.features}
 
 
-def _is_image(own: dict[str, Feature], name: str) -> bool:
-    return any(feature.kind == "image" and (feature.column or key) == name for key, feature in own.items())
+def _media_kind(own: dict[str, Feature], name: str) -> str | None:
+    found = (feature.kind for key, feature in own.items() if (feature.column or key) == name)
+    return next((kind for kind in found if kind in MEDIA_KINDS), None)
 
 
 def _checked_ids(rows: Rows, column: str) -> pa.Array:
@@ -212,19 +216,21 @@ def _check_distinct(ids: pa.Array, places: _Places, column: str) -> None:
         )
 
 
-def _check_pictures(entities: Entities, name: str, places: _Places) -> int:
-    """Checks an image feature's paths; counts the missing files."""
+def _check_media(entities: Entities, name: str, kind: str, places: _Places) -> int:
+    """Checks the paths of a feature's files; counts the missing ones."""
     column = entities.features[name]
     if is_binary(column):
         return 0
     if entities.root is None:
         if column.null_count == len(column):
             return 0
-        raise DataError(f"{entities.source}, column {name!r}: pictures are given by paths, but no folder; pass root=")
+        raise DataError(
+            f"{entities.source}, column {name!r}: {NOUNS[kind]}s are given by paths, but no folder; pass root="
+        )
     found = check_paths(entities.root, column, lambda row: f"{places(row)}, column {name!r}")
     if found.missing.size:
         first = int(found.missing[0])
         example = f"{places(first)}: {column[first].as_py()!r}"
-        entities.counted.add("missing picture file", f"{entities.source}, {name}", found.missing.size, example)
+        entities.counted.add(f"missing {NOUNS[kind]} file", f"{entities.source}, {name}", found.missing.size, example)
         entities.mark_unusable(name, found.missing)
     return found.total_bytes

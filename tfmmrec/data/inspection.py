@@ -1,4 +1,4 @@
-"""Looks a dataset over: counts, missing values, unreadable pictures, ids without a row, duplicates."""
+"""Looks a dataset over: counts, missing values, unreadable pictures and sounds, ids without a row, duplicates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pydantic import BaseModel
 from tfmmrec.data.config import DEFAULT_NAME, parse_schema, read_schema, read_yaml_text
 from tfmmrec.data.dataset import Dataset, dataset_of_schema
 from tfmmrec.data.entities import Entities
-from tfmmrec.data.images import PictureError, read_picture, usable_picture
 from tfmmrec.data.interactions import Interactions
+from tfmmrec.data.media import MediaError, read_media
 from tfmmrec.data.proposal import propose_schema
-from tfmmrec.schema import EntitySchema, Feature
+from tfmmrec.data.usable_media import usable_media
+from tfmmrec.schema import MEDIA_KINDS, EntitySchema, Feature
 
 _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
 
@@ -31,7 +32,7 @@ class InspectedFeature(BaseModel):
         num_distinct: different values (of a category with several values: different single ones), None where
             that says nothing.
         examples: the most frequent values; the least, middle and greatest number; the size of a vector.
-        unusable: fault -> how many pictures have it.
+        unusable: fault -> how many pictures or sounds have it.
     """
 
     kind: str
@@ -118,7 +119,7 @@ class Inspection(BaseModel):
 
 
 def inspect_dataset(folder: str | Path, config: str | Path | None = None) -> Inspection:
-    """Reads a whole dataset, decodes every picture, and counts.
+    """Reads a whole dataset, decodes every picture and sound, and counts.
 
     Args:
         folder: the dataset's folder; without a `dataset.yaml` and `config`, one is proposed and used.
@@ -168,8 +169,8 @@ def _feature(entities: Entities, name: str, feature: Feature) -> InspectedFeatur
         missing = int(np.isnan(column[:, 0]).sum())
         return InspectedFeature(kind=feature.kind, num_missing=missing, examples=[f"{column.shape[1]} numbers"])
     found = InspectedFeature(kind=feature.kind, num_missing=column.null_count)
-    if feature.kind == "image":
-        found.unusable = _unusable(entities, name)
+    if feature.kind in MEDIA_KINDS:
+        found.unusable = _unusable(entities, name, feature.kind)
         return found
     values = _single_values(column, feature.separator)
     counted = sorted(zip(*_counts(values), strict=True), key=lambda pair: -pair[1])
@@ -193,16 +194,16 @@ def _counts(values: pa.Array) -> tuple[list[str], list[int]]:
     return counted.field("values").to_pylist(), counted.field("counts").to_pylist()
 
 
-def _unusable(entities: Entities, name: str) -> dict[str, int]:
-    """Decodes every picture once; the faults also go to the issues."""
+def _unusable(entities: Entities, name: str, kind: str) -> dict[str, int]:
+    """Decodes every picture or sound once; the faults also go to the issues."""
     faults: Counter[str] = Counter()
     for row in range(len(entities)):
         value = entities.features[name][row].as_py()
         if value is None:
             continue
         try:
-            usable_picture(read_picture(entities.root, value), entities.max_pixels)
-        except PictureError as error:
+            usable_media(kind, read_media(entities.root, value, kind), entities.max_pixels)
+        except MediaError as error:
             faults[error.kind] += 1
             entities.note_unusable(name, row, value, error)
     return dict(faults)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfmmrec.data.columns import plain
 from tfmmrec.data.readers import FileTable, format_of
+from tfmmrec.data.usable_media import kind_of_bytes
 from tfmmrec.types import DataError
 
 _PROFILE_ROWS = 200_000
 _SAMPLE_VALUES = 2000
-_IMAGE = re.compile(r"(?!https?://).+\.(jpe?g|png|gif|bmp|webp|tiff?)", re.IGNORECASE)
+_FILES = {
+    kind: re.compile(rf"(?!https?://).+\.({ends})", re.IGNORECASE)
+    for kind, ends in {
+        "image": "jpe?g|png|gif|bmp|webp|tiff?",
+        "audio": "wave?|flac|mp3|ogg|oga|opus|aiff?",
+    }.items()
+}
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*|\d*\.\d+|\d+\.\d*)([eE][+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+")
 _SEPARATORS = ("|", ";", ",")
@@ -31,7 +40,7 @@ class ColumnProfile:
         type: of its values as stored.
         num_values: rows with a value.
         num_distinct: different values.
-        values: some of the values, as text.
+        values: some of the values, as text; of bytes, what kind of files they begin as.
     """
 
     name: str
@@ -110,7 +119,12 @@ def _profile(folder: Path, name: str) -> TableProfile:
 def _column(name: str, parts: list[pa.Array]) -> ColumnProfile:
     kind = next((part.type for part in parts if not pa.types.is_null(part.type)), pa.null())
     num_values = sum(len(part) - part.null_count for part in parts)
-    if pa.types.is_nested(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_large_binary(kind):
+        heads = (
+            head for part in parts for head in pc.binary_slice(part.drop_null()[:_SAMPLE_VALUES], 0, 16).to_pylist()
+        )
+        return ColumnProfile(name, kind, num_values, num_values, [kind_of_bytes(head) for head in heads])
+    if pa.types.is_nested(kind):
         return ColumnProfile(name, kind, num_values, num_values)
     distinct: dict[str, None] = {}
     for part in parts:
@@ -125,7 +139,7 @@ def feature_of(column: ColumnProfile) -> dict[str, str] | str:
     if not column.num_values:
         return "empty"
     if pa.types.is_large_binary(kind):
-        return {"kind": "image"}
+        return {"kind": Counter(column.values).most_common(1)[0][0]}
     if pa.types.is_nested(kind):
         inner = getattr(kind, "value_type", None)
         if inner is not None and pa.types.is_floating(inner):
@@ -135,8 +149,9 @@ def feature_of(column: ColumnProfile) -> dict[str, str] | str:
         return "the same value everywhere"
     if pa.types.is_temporal(kind):
         return "a time"
-    if _share(column.values, _IMAGE) > 0.8:
-        return {"kind": "image"}
+    for medium, names in _FILES.items():
+        if _share(column.values, names) > 0.8:
+            return {"kind": medium}
     if pa.types.is_floating(kind) or _share(column.values, _NUMBER) == 1.0:
         codes = _share(column.values, _WHOLE) == 1.0 and column.num_distinct <= _MAX_CODES
         return {"kind": "category"} if codes else {"kind": "number"}

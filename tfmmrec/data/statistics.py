@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tfmmrec.data.dataset import Dataset, Entities
 from tfmmrec.data.interactions import Interactions
 from tfmmrec.data.rating_biases import rating_biases, rating_moments
-from tfmmrec.schema import Feature
+from tfmmrec.schema import MEDIA_KINDS, Feature
 
 _WORD = re.compile(r"[^\W_]+")
 _NUM_QUANTILES = 17
@@ -131,7 +131,7 @@ def _feature_statistics(feature: Feature, column, max_words: int, min_count: int
         return FeatureStatistics(edges=edges.tolist(), num_missing=int(values.size - finite.size))
     if feature.kind == "vector":
         return FeatureStatistics(dim=int(column.shape[1]))
-    if feature.kind == "image":
+    if feature.kind in MEDIA_KINDS:
         return FeatureStatistics(num_missing=int(column.null_count))
     if feature.kind == "text":
         return _text_statistics(column, max_words, min_count)

@@ -5,6 +5,7 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AudioEncoder": "audio",
         "CategoryEncoder": "category",
         "Encoder": "encoder",
         "FactorIdentifier": "factor_identifier",

@@ -26,6 +26,8 @@ class Encoder(tf.keras.layers.Layer):
     """Columns of its sparse form, for encoders that give `terms`."""
     handle: str | None = None
     """Where a pretrained encoder comes from."""
+    presence: str | None = None
+    """The tensor of `preprocess` that says which rows are there, of networks that learn before they are cached."""
 
     def raw_spec(self) -> tf.TensorSpec:
         """Dtype and shape `[None, ...]` of the raw batch that `preprocess` takes."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.fields import FieldsFusion
-from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.inherited_settings import inherits_settings
+from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
 
+@inherits_settings(feature_encoder)
 def field_towers(
     schema: Schema,
     statistics: Statistics,
@@ -25,13 +25,7 @@ def field_towers(
     identifier_dropout: float = 0.1,
     query_identifier_dropout: float = 0.0,
     history_dropout: float = 0.0,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
+    **encoding,
 ) -> tuple[Tower, Tower]:
     """The towers of a query (its id, its features, its history) and of a candidate (its id, its features).
 
@@ -45,28 +39,18 @@ def field_towers(
         identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
         query_identifier_dropout: the same for query ids.
         history_dropout: share of a history's entries left out in training.
-        text_mode: cached or finetuned, for the words of candidates.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
+        **encoding: of candidates' features, as `feature_encoder` takes it; those of queries are encoded in every step.
 
     Raises:
         UsageError: a size below 1, or a query without any field.
     """
     if min(dim, feature_dim) < 1:
         raise UsageError(f"sizes of fields must be at least 1, got dim={dim}, feature_dim={feature_dim}")
-    sizes = {"text_dim": text_dim, "max_words": max_words, "image_size": image_size}
-    modes = {"text_mode": text_mode, "image_mode": image_mode}
-    modes |= {"pretrained": pretrained, "pretrained_mode": pretrained_mode}
+    live = of_queries(encoding)
     candidates = {
         "id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id")
-    } | feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **sizes, **modes)
-    # queries are not encoded once: whoever asks may be new
-    live = {"text_mode": "finetuned", "image_mode": "finetuned"}
-    queries = feature_encoders(schema.queries.features, statistics.queries, feature_dim, **sizes, **live)
+    } | feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **encoding)
+    queries = feature_encoders(schema.queries.features, statistics.queries, feature_dim, **live)
     if query_id:
         queries["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if schema.queries.history is not None:

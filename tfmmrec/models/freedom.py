@@ -11,7 +11,7 @@ from tfmmrec.data.interactions import Interactions
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.models.frozen_propagation import FrozenPropagation
 from tfmmrec.models.graph_model import GraphModel
-from tfmmrec.models.graph_towers import SET_BY_MODELS, choose_scale, graph_towers
+from tfmmrec.models.graph_towers import A_CONTENT, SET_BY_MODELS, choose_scale, graph_towers
 from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.randomness import RandomDraws
 from tfmmrec.schema import Schema
@@ -62,7 +62,7 @@ class FreedomModel(GraphModel):
         weights = dict.fromkeys(names, 1.0) if modality_weights is None else dict(modality_weights)
         if not names:
             raise UsageError(
-                "freedom needs candidates with a text, image or vector, this dataset has none; describe one in its "
+                f"freedom needs candidates with {A_CONTENT}, this dataset has none; describe one in its "
                 "config, or take lightgcn, which learns of ids alone"
             )
         if not 0.0 <= edge_dropout < 1.0 or not content_weight >= 0.0 or num_graph_neighbors < 1:

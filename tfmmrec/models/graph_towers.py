@@ -11,15 +11,17 @@ from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.embedded import masked_vectors
 from tfmmrec.models.graph_candidates import GraphCandidates, GraphIdentifier
-from tfmmrec.models.parts import feature_encoders
-from tfmmrec.schema import Feature, Schema
+from tfmmrec.models.inherited_settings import inherits_settings
+from tfmmrec.models.parts import feature_encoder, feature_encoders
+from tfmmrec.schema import CONTENT_KINDS, Feature, Schema
 from tfmmrec.towers import Tower
 from tfmmrec.types import Embedded, UsageError
 
 _STDDEV = 0.1  # of the initial embeddings, as LightGCN's authors' code has it
 SET_BY_MODELS = ("identifier_weight", "query_fusion", "normalize", "head")
 """Of `graph_towers`' settings those that a model gives; the others are its users'."""
-_CONTENT = ("text", "image", "vector")  # what has vectors that no training of these models has to learn
+A_CONTENT = f"a {', '.join(CONTENT_KINDS[:-1])} or {CONTENT_KINDS[-1]}"
+"""For messages: what a graph model reads of candidates."""
 
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")
@@ -43,6 +45,7 @@ class IdentifierAndHistory(tf.keras.layers.Layer):
         return super().get_config() | {"identifier_weight": self.identifier_weight}
 
 
+@inherits_settings(feature_encoder, without=["text_mode", "image_mode", "audio_mode", "pretrained_mode"])
 def graph_towers(
     schema: Schema,
     statistics: Statistics,
@@ -55,10 +58,7 @@ def graph_towers(
     num_neighbors: int = 10,
     max_history: int = 1000,
     feature_dim: int = 64,
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
+    **encoding,
 ) -> tuple[Tower, Tower]:
     """The query tower, of id and history, and the candidate tower, of id and all content, as `GraphModel` wants them.
 
@@ -74,26 +74,15 @@ def graph_towers(
         num_neighbors: of a candidate outside the graph.
         max_history: a query's vector is exact up to so many candidates in train. Histories are as long as the longest
             in train needs, but not longer than this, or than the schema's.
-        feature_dim: size of the vector that the small image network learns.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_size: pixels in height and width the image network sees.
-        pretrained: text or image feature -> TF-Hub handle or directory of the SavedModel that encodes it.
+        feature_dim: size of the vectors that the small networks for pictures and sounds learn.
+        **encoding: of candidates' features, as `feature_encoder` takes it; all is cached.
 
     Raises:
         UsageError: a size below 1.
     """
     if min(dim, max_history) < 1:
         raise UsageError(f"dim and max_history must be at least 1, got {dim} and {max_history}")
-    content = feature_encoders(
-        content_features(schema),
-        statistics.candidates,
-        feature_dim,
-        text_dim=text_dim,
-        max_words=max_words,
-        image_size=image_size,
-        pretrained=pretrained,
-    )
+    content = feature_encoders(content_features(schema), statistics.candidates, feature_dim, **encoding)
     in_schema = schema.queries.history.length if schema.queries.history is not None else 1
     length = max(in_schema, min(statistics.longest_history, max_history))
     # in full precision: they are added to, or looked up beside, what was propagated in it
@@ -124,7 +113,7 @@ def graph_towers(
 
 def content_features(schema: Schema) -> dict[str, Feature]:
     """A candidate's features with vectors that need no training of the model, by name."""
-    return {name: feature for name, feature in schema.candidates.features.items() if feature.kind in _CONTENT}
+    return {name: feature for name, feature in schema.candidates.features.items() if feature.kind in CONTENT_KINDS}
 
 
 def choose_scale(loss: str, normalize: bool | None, temperature: float | None) -> tuple[bool, float]:

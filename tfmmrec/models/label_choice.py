@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.models.label_task import LabelTask
-from tfmmrec.schema import Schema
+from tfmmrec.schema import CONTENT_KINDS, MEDIA_KINDS, Schema
 from tfmmrec.types import UsageError
 
 
 def tags_task(schema: Schema, statistics: Statistics, feature: str | None, max_labels: int) -> LabelTask | None:
-    """Tags are the values of a category with several of them, predicted from texts, images and vectors.
+    """Tags are the values of a category with several of them, predicted from texts, images, sounds and vectors.
 
     Args:
         schema: the dataset's description.
@@ -27,11 +27,11 @@ def tags_task(schema: Schema, statistics: Statistics, feature: str | None, max_l
     """
     several = _categories(schema, statistics, several=True)
     found = _chosen("tags", feature, several, several, "a category with several values (`separator`, or lists)")
-    return _task("tags", found, feature, schema, statistics, ("text", "image", "vector"), max_labels, several=True)
+    return _task("tags", found, feature, schema, statistics, CONTENT_KINDS, max_labels, several=True)
 
 
 def category_task(schema: Schema, statistics: Statistics, feature: str | None, max_labels: int) -> LabelTask | None:
-    """A category is the value of a category with a single one, predicted from images and vectors; see `tags_task`.
+    """A category is the value of a category with a single one, predicted from what is no text; see `tags_task`.
 
     A named feature may also be an identifier.
     """
@@ -39,7 +39,7 @@ def category_task(schema: Schema, statistics: Statistics, feature: str | None, m
     identifiers = [name for name, found in schema.candidates.features.items() if found.kind == "identifier"]
     identifiers = [name for name in identifiers if statistics.candidates[name].vocabulary]
     found = _chosen("category", feature, single, single + identifiers, "a category or an identifier with one value")
-    return _task("category", found, feature, schema, statistics, ("image", "vector"), max_labels, several=False)
+    return _task("category", found, feature, schema, statistics, (*MEDIA_KINDS, "vector"), max_labels, several=False)
 
 
 def _categories(schema: Schema, statistics: Statistics, several: bool) -> list[str]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.models.graph_model import GraphModel
-from tfmmrec.models.graph_towers import SET_BY_MODELS, choose_scale, content_features, graph_towers
+from tfmmrec.models.graph_towers import A_CONTENT, SET_BY_MODELS, choose_scale, content_features, graph_towers
 from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.latent_propagation import LatentPropagation
 from tfmmrec.schema import Schema
@@ -97,7 +97,7 @@ def build_lattice(
     """
     if not content_features(schema):
         raise UsageError(
-            "lattice needs candidates with a text, image or vector, this dataset has none; describe one in its config, "
+            f"lattice needs candidates with {A_CONTENT}, this dataset has none; describe one in its config, "
             "or take lightgcn, which learns of ids alone"
         )
     normalize, temperature = choose_scale(loss, normalize, temperature)

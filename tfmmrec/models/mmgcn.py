@@ -6,7 +6,7 @@ import numpy as np
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.models.graph_model import GraphModel
-from tfmmrec.models.graph_towers import SET_BY_MODELS, choose_scale, content_features, graph_towers
+from tfmmrec.models.graph_towers import A_CONTENT, SET_BY_MODELS, choose_scale, content_features, graph_towers
 from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.modality_propagation import ModalityPropagation, PropagatedQuery
 from tfmmrec.schema import Schema
@@ -58,7 +58,7 @@ def build_mmgcn(
     num_modalities = len(content_features(schema))
     if not num_modalities:
         raise UsageError(
-            "mmgcn needs candidates with a text, image or vector, this dataset has none; describe one in its config, "
+            f"mmgcn needs candidates with {A_CONTENT}, this dataset has none; describe one in its config, "
             "or take lightgcn, which learns of ids alone"
         )
     normalize, temperature = choose_scale(loss, normalize, temperature)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.history import HistoryEncoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.early import EarlyFusion
 from tfmmrec.fusion.one_head import OneHead
 from tfmmrec.fusion.sum import SumFusion
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.loss_choice import loss_arguments
-from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.parts import feature_encoder, feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
@@ -20,6 +19,7 @@ from tfmmrec.types import UsageError
 _STDDEV = 0.01  # of the initial decoder: at first all candidates are worth the same
 
 
+@inherits_settings(feature_encoder)
 def build_mult_dae(
     schema: Schema,
     statistics: Statistics,
@@ -31,13 +31,7 @@ def build_mult_dae(
     content_scale: float | None = 0.1,
     content_weight: float = 0.5,
     identifier_dropout: float = 0.0,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
+    **encoding,
 ) -> TwoTower:
     """Builds Mult-DAE for a dataset: z = tanh(W_1ᵀ x / ‖x‖₂ + b_1), logits W_2 z + b_2, multinomial likelihood.
 
@@ -60,13 +54,7 @@ def build_mult_dae(
         content_scale: length of a feature's vector beside the id's, see `EarlyFusion`.
         content_weight: weight of the loss on content alone, see `TwoTower`.
         identifier_dropout: share of the decoder's ids made absent in training; with `content`.
-        text_mode: cached or finetuned, for words.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
+        **encoding: of candidates' features, as `feature_encoder` takes it.
 
     Raises:
         UsageError: the schema has no history, a size below 1, or a share outside [0, 1).
@@ -75,22 +63,11 @@ def build_mult_dae(
         raise UsageError("mult_dae reads histories, this dataset has none; set queries.history in its config")
     if content and not schema.candidates.features:
         raise UsageError("mult_dae with content needs candidates with at least one feature, this dataset has none")
-    if not content and (identifier_dropout or pretrained):
+    if not content and (identifier_dropout or encoding.get("pretrained")):
         raise UsageError("identifier_dropout and pretrained are of mult_dae with content: set content=True")
     features = {}
     if content:
-        features = feature_encoders(
-            schema.candidates.features,
-            statistics.candidates,
-            feature_dim,
-            text_mode=text_mode,
-            text_dim=text_dim,
-            max_words=max_words,
-            image_mode=image_mode,
-            image_size=image_size,
-            pretrained=pretrained,
-            pretrained_mode=pretrained_mode,
-        )
+        features = feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **encoding)
 
     def table(name: str, size: int, **options) -> Tower:
         identity = IdentifierEncoder(statistics.chosen_candidate_ids, size, name="id", **options)

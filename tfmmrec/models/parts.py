@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from typing import Any
 
 from tfmmrec.data.statistics import FeatureStatistics
+from tfmmrec.encoders.audio import AudioEncoder
 from tfmmrec.encoders.category import CategoryEncoder
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
@@ -21,11 +24,15 @@ def feature_encoder(
     feature: Feature,
     statistics: FeatureStatistics,
     dim: int,
-    max_words: int = 128,
-    text_dim: int = 128,
+    *,
     text_mode: str = "cached",
+    text_dim: int = 128,
+    max_words: int = 128,
     image_mode: str = "cached",
     image_size: int = 64,
+    audio_mode: str = "cached",
+    audio_seconds: float = 4.0,
+    audio_features: str = "log_mel",
     pretrained: Mapping[str, str] | None = None,
     pretrained_mode: str = "cached",
 ) -> Encoder:
@@ -36,13 +43,16 @@ def feature_encoder(
         feature: its description.
         statistics: what was counted of it.
         dim: size of its vector.
-        max_words: cap on the words read of a text.
+        text_mode: cached or finetuned, for the words of candidates.
         text_dim: size of a text's vector.
-        text_mode: `cached` or `finetuned`.
-        image_mode: `cached` or `finetuned`.
-        image_size: pictures are resized to this many pixels in height and width.
-        pretrained: text or image feature -> the TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: `frozen`, `cached` or `finetuned`, of those.
+        max_words: cap on the words read of a text.
+        image_mode: cached or finetuned, for the small image network.
+        image_size: pixels in height and width it sees.
+        audio_mode: cached or finetuned, for the small audio network.
+        audio_seconds: how much of a sound it hears, from the start.
+        audio_features: log_mel (bands of frequencies) or mfcc (a cosine transform of them), see `AudioEncoder`.
+        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained_mode: frozen, cached or finetuned, of those.
 
     Raises:
         UsageError: a pretrained encoder for a feature that is neither a text nor an image.
@@ -77,6 +87,8 @@ def feature_encoder(
         )
     if feature.kind == "image":
         return ImageEncoder(dim, height=image_size, width=image_size, mode=image_mode, name=name)
+    if feature.kind == "audio":
+        return AudioEncoder(dim, audio_seconds, audio_features, mode=audio_mode, name=name)
     return PrecomputedEncoder(statistics.dim, name=name)
 
 
@@ -93,3 +105,18 @@ def feature_encoders(
     return {
         name: feature_encoder(name, feature, statistics[name], dim, **options) for name, feature in features.items()
     }
+
+
+def of_queries(encoding: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `feature_encoder` for features of queries, from those for features of candidates.
+
+    Nothing of them is encoded once, for whoever asks may be new; and pretrained encoders are for candidates.
+
+    Raises:
+        TypeError: an argument that `feature_encoder` does not have.
+    """
+    known = {name: p for name, p in inspect.signature(feature_encoder).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    if unknown := sorted(set(encoding) - set(known)):
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}; there are {', '.join(known)}")
+    live = {name: "finetuned" for name in known if name.endswith("_mode") and name != "pretrained_mode"}
+    return {name: value for name, value in encoding.items() if not name.startswith("pretrained")} | live

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
@@ -16,14 +16,16 @@ from tfmmrec.models.content_reference import fixed_content
 from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.loss_choice import choose_loss, loss_arguments
-from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
 
+@inherits_settings(feature_encoder)
 def build_two_tower(
     schema: Schema,
     statistics: Statistics,
@@ -54,13 +56,6 @@ def build_two_tower(
     normalize: bool = False,
     loss: str = "auto",
     temperature: float | None = None,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
     global_batch_size: int | None = None,
     count_frequencies: bool = True,
     negatives: str = "in_batch",
@@ -71,6 +66,7 @@ def build_two_tower(
     mask_known_positives: bool = False,
     alignment: tuple[str, ...] = (),
     alignment_weight: float = 0.1,
+    **encoding,
 ) -> TwoTower:
     """Builds a two-tower model for a dataset.
 
@@ -108,13 +104,6 @@ def build_two_tower(
         loss: multinomial, full_softmax, sampled_softmax, bpr or hinge, see `TwoTower`; auto is multinomial up to 20,000
             candidates, else sampled_softmax.
         temperature: the score is divided by it in the loss; 1 when None, and 0.1 where the vectors have unit length.
-        text_mode: cached or finetuned, for the words of candidates.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
         global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
         negatives: of sampled_softmax, bpr and hinge: in_batch, uniform, popularity, mixed or mined, see
@@ -127,6 +116,7 @@ def build_two_tower(
         alignment: of the candidate's content features, before the fusion: some of subspace, contrastive, adversarial,
             adversarial_alternating and conversion, one after the other.
         alignment_weight: of each of their losses.
+        **encoding: of candidates' features, as `feature_encoder` takes it; those of queries are encoded in every step.
 
     Raises:
         UsageError: an unknown fusion, loss, alignment, encoder of histories or kind of negatives, a side left without
@@ -136,9 +126,7 @@ def build_two_tower(
         raise UsageError(f"history_encoder={history_encoder} reads histories, but history=False leaves them out")
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     loss = choose_loss(loss, statistics.num_candidates)
-    options = {"max_words": max_words, "text_dim": text_dim, "image_size": image_size}
-    modes = {"text_mode": text_mode, "image_mode": image_mode}
-    modes |= {"pretrained": pretrained, "pretrained_mode": pretrained_mode}
+    live = of_queries(encoding)
 
     candidate_encoders = {}
     if candidate_id:
@@ -148,7 +136,7 @@ def build_two_tower(
         )
     if content:
         candidate_encoders |= feature_encoders(
-            schema.candidates.features, statistics.candidates, feature_dim, **options, **modes
+            schema.candidates.features, statistics.candidates, feature_dim, **encoding
         )
     if isinstance(fusing, GraphFusion):
         if alignment:
@@ -167,9 +155,7 @@ def build_two_tower(
     if query_id or (query_id is None and not (history and schema.queries.history)):
         query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
     if query_features:
-        # queries are not encoded once: whoever asks may be new
-        live = {"text_mode": "finetuned", "image_mode": "finetuned"}
-        query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **options, **live)
+        query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **live)
     reader = encoder_of_histories(
         history_encoder,
         schema,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.fusion.block import BlockFusion
 from tfmmrec.fusion.one_head import OneHead
 from tfmmrec.fusion.sum import SumFusion
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
+from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.loss_choice import choose_loss, loss_arguments
-from tfmmrec.models.parts import feature_encoders
+from tfmmrec.models.parts import feature_encoder, feature_encoders
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.schema import Schema
 from tfmmrec.towers import Tower
@@ -20,6 +19,7 @@ from tfmmrec.types import UsageError
 _STDDEV = 0.01  # of the initial biases and ids: what is not known yet is worth the same to everyone
 
 
+@inherits_settings(feature_encoder)
 def build_vbpr(
     schema: Schema,
     statistics: Statistics,
@@ -31,18 +31,12 @@ def build_vbpr(
     identifier_dropout: float = 0.0,
     loss: str = "bpr",
     temperature: float = 1.0,
-    text_mode: str = "cached",
-    text_dim: int = 128,
-    max_words: int = 128,
-    image_mode: str = "cached",
-    image_size: int = 64,
-    pretrained: Mapping[str, str] | None = None,
-    pretrained_mode: str = "cached",
     global_batch_size: int | None = None,
     count_frequencies: bool = True,
     negatives: str | None = None,
     num_negatives: int = 1024,
     hard_negatives: int = 0,
+    **encoding,
 ) -> TwoTower:
     """Builds VBPR for a dataset: x_ui = β_i + γ_uᵀγ_i + Σ_m (θ_umᵀ E_m f_im + β'_mᵀ f_im).
 
@@ -68,35 +62,18 @@ def build_vbpr(
         loss: bpr as in the paper, auto (multinomial up to 20,000 candidates, else sampled_softmax) or another one of
             `TwoTower`'s.
         temperature: the score is divided by it in the loss.
-        text_mode: cached or finetuned, for words.
-        text_dim: size of a text's vector.
-        max_words: cap on the words read of a text.
-        image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
-        pretrained: text or image feature -> TF-Hub handle or directory of the SavedModel that encodes it.
-        pretrained_mode: frozen, cached or finetuned, of those.
         global_batch_size: interactions over all replicas in a step, for the correction of the sampled softmax.
         count_frequencies: correct the sampled softmax by counted frequencies; False estimates them from the stream.
         negatives: of sampled_softmax, bpr and hinge: in_batch, uniform, popularity or mixed, see `TwoTower`; uniform
             when None.
         num_negatives: how many of them are drawn in a step, unless in_batch.
         hard_negatives: only so many negatives of a row count, the highest-scoring ones; 0 for all.
+        **encoding: of candidates' features, as `feature_encoder` takes it.
 
     Raises:
         UsageError: candidates without features, an unknown loss or kind of negatives, or a size below 1.
     """
-    content = feature_encoders(
-        schema.candidates.features,
-        statistics.candidates,
-        feature_dim,
-        text_mode=text_mode,
-        text_dim=text_dim,
-        max_words=max_words,
-        image_mode=image_mode,
-        image_size=image_size,
-        pretrained=pretrained,
-        pretrained_mode=pretrained_mode,
-    )
+    content = feature_encoders(schema.candidates.features, statistics.candidates, feature_dim, **encoding)
     if not content:
         raise UsageError(
             "vbpr needs candidates with at least one feature, this dataset has none; describe one in its config, or "

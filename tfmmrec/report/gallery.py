@@ -88,7 +88,7 @@ class Gallery:
         if self.picture is None:
             return []
         there = self.candidates.features[self.picture].is_valid().to_numpy(zero_copy_only=False)
-        return self.candidates.image_bytes(self.picture, np.flatnonzero(there)[:15])
+        return self.candidates.media_bytes(self.picture, np.flatnonzero(there)[:15])
 
     def _tile(self, row: int, hit: str | None, is_cold: bool, caption: Sequence[str] | None) -> Markup:
         title, *others = self.words(row)
@@ -103,7 +103,7 @@ class Gallery:
     def _picture(self, row: int, title: str) -> Markup:
         if row not in self._uris:
             there = self.candidates.features[self.picture][row].as_py() is not None
-            self._uris[row] = picture_uri(self.candidates.image_bytes(self.picture, [row])[0])
+            self._uris[row] = picture_uri(self.candidates.media_bytes(self.picture, [row])[0])
             if there and self._uris[row] is None:
                 self._unreadable.add(row)
         uri = self._uris[row]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tfmmrec.data.dataset import Dataset
-from tfmmrec.data.images import PictureError, usable_picture
+from tfmmrec.data.media import NOUNS, MediaError
+from tfmmrec.data.usable_media import usable_media
 from tfmmrec.embedding import raw_batch
-from tfmmrec.schema import Feature
+from tfmmrec.schema import MEDIA_KINDS, Feature
 from tfmmrec.search.filters import MAX_K
 from tfmmrec.serving.exported_model import ExportedModel
 from tfmmrec.serving.warmup import histories
@@ -49,6 +50,7 @@ def answer(
     query_id: str | None = None,
     history: Sequence[str] | None = None,
     image: str | Path | bytes | None = None,
+    audio: str | Path | bytes | None = None,
     text: str | None = None,
     features: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
@@ -62,16 +64,17 @@ def answer(
         query_id: who is asking; the model has what a known query chose in train.
         history: ids of candidates chosen before, newest first.
         image: a picture's file or bytes, for all image features of candidates.
+        audio: a sound's file or bytes, for all audio features of candidates.
         text: for all text features of candidates.
         features: single ones by name: of the query where there is a query id or a history, of the content where
-            there is an image or a text, else of whichever side has them. Strings are read by the feature's kind.
+            there is other content, else of whichever side has them. Strings are read by the feature's kind.
         exclude: ids that shall not be recommended.
         k: how many, 1 to 1000.
         dataset: where the features of `query_id` are looked up, and a history that may be newer than the model's.
 
     Raises:
         UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone.
-        DataError: a picture that cannot be read.
+        DataError: a picture or a sound that cannot be read.
     """
     features = dict(features or {})
     if not 1 <= k <= MAX_K:
@@ -81,10 +84,12 @@ def answer(
             f"{model.path}: {model.about['model']} is a ranking model, which scores pairs and finds nothing by itself; "
             "export it behind a retrieval model: tfmmrec export RUN --retriever RUN (retriever=RUN)"
         )
-    if _asks_for_content(model, query_id, history, image, text, features):
+    content = {"image": image, "audio": audio, "text": text}
+    content = {kind: value for kind, value in content.items() if value is not None}
+    if _asks_for_content(model, query_id, history, content, features):
         if dataset is not None:
             raise UsageError("a dataset gives the features of a known query; for content, leave it out")
-        return _nearest(model, image, text, features, exclude, k)
+        return _nearest(model, content, features, exclude, k)
     if query_id is not None and history is not None:
         raise UsageError("a known query or a history, not both: give the query id, or the history")
     if dataset is not None and query_id is None:
@@ -92,20 +97,20 @@ def answer(
     return _recommended(model, query_id, history, features, exclude, k, dataset)
 
 
-def _asks_for_content(model, query_id, history, image, text, features) -> bool:
-    asks_query, asks_content = query_id is not None or history is not None, image is not None or text is not None
+def _asks_for_content(model, query_id, history, content, features) -> bool:
+    asks_query, asks_content = query_id is not None or history is not None, bool(content)
     if asks_query and asks_content:
-        raise UsageError("a query id or history asks for a query, an image or text for content; give one of the two")
+        raise UsageError(f"a query id or history asks for a query, {_listed(content)} for content; give one of the two")
     if asks_query or asks_content:
         return asks_content
     if not features:
-        raise UsageError("nothing is asked; give a query id, a history, an image, a text, or features")
+        raise UsageError("nothing is asked; give a query id, a history, an image, audio, a text, or features")
     sides = {
         side: all(name in getattr(model.schema, side).features for name in features)
         for side in ("queries", "candidates")
     }
     if all(sides.values()):
-        raise UsageError(f"queries and candidates both have {_listed(features)}; add a query id, an image or a text")
+        raise UsageError(f"queries and candidates both have {_listed(features)}; add a query id, or content")
     if not any(sides.values()):
         known = {side: _listed(getattr(model.schema, side).features) for side in sides}
         raise UsageError(
@@ -167,18 +172,17 @@ def _looked_up(model, dataset: Dataset, query_id: str, notes: list[str]) -> dict
     return inputs
 
 
-def _nearest(model, image, text, features, exclude, k) -> Answer:
+def _nearest(model, content, features, exclude, k) -> Answer:
     own = model.schema.candidates.features
     if "search" not in model.signatures:
         raise UsageError(f"{model.path}: its candidates have no features, so content cannot be searched by")
     inputs = {}
-    for kind, value in (("image", image), ("text", text)):
+    for kind, value in content.items():
         names = [name for name, feature in own.items() if feature.kind == kind]
-        if value is not None and not names:
+        if not names:
             raise UsageError(f"this model's candidates have no {kind} feature; they have {_listed(own)}")
-        if value is not None:
-            given = picture(value) if kind == "image" else value
-            inputs |= {f"candidate_{name}": given for name in names}
+        given = media(kind, value) if kind in MEDIA_KINDS else value
+        inputs |= {f"candidate_{name}": given for name in names}
     inputs |= _feature_inputs("candidate", features, own, model.signatures["search"]["inputs"])
     found = model.ask("search", k=k, exclude=list(exclude), **inputs)
     notes = _unknown_values(model, "candidate", inputs, own) + _unknown_excluded(model, exclude)
@@ -226,8 +230,8 @@ def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any
     if name not in features:
         raise UsageError(f"no feature is called {name!r}; there are {_listed(features)}")
     kind = features[name].kind
-    if kind == "image":
-        return picture(value)
+    if kind in MEDIA_KINDS:
+        return media(kind, value)
     if not isinstance(value, str):
         return value
     try:
@@ -241,18 +245,18 @@ def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any
     return value
 
 
-def picture(value: str | Path | bytes) -> bytes:
-    """A picture's bytes as the graph decodes them.
+def media(kind: str, value: str | Path | bytes) -> bytes:
+    """A picture's or a sound's bytes as the graph decodes them.
 
     Raises:
-        DataError: no such file, or not a whole picture.
+        DataError: no such file, or not a whole one.
     """
     try:
-        return usable_picture(value if isinstance(value, bytes) else Path(value).read_bytes())
-    except PictureError as error:
-        raise DataError(f"{'the picture' if isinstance(value, bytes) else value}: {error}") from None
+        return usable_media(kind, value if isinstance(value, bytes) else Path(value).read_bytes())
+    except MediaError as error:
+        raise DataError(f"{f'the {NOUNS[kind]}' if isinstance(value, bytes) else value}: {error}") from None
     except OSError as error:
-        raise DataError(f"{value}: the picture cannot be read: {error.strerror}") from None
+        raise DataError(f"{value}: the {NOUNS[kind]} cannot be read: {error.strerror}") from None
 
 
 def _with_display(model: ExportedModel, source: str, found: Mapping[str, Any], notes: list[str]) -> Answer:

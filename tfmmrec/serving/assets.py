@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tfmmrec.data.entities import Entities
-from tfmmrec.data.images import is_binary
+from tfmmrec.data.media import is_binary
 from tfmmrec.runs import Run
 from tfmmrec.search.cascade import DEPTH
 from tfmmrec.serving.paths import FORMAT, MODEL_FILE

@@ -1,0 +1,24 @@
+"""What the tests of damaged files damage, and what must be able to decode what is let through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tests.data.waves import tone
+from tfmmrec.encoders.waveforms import decode_waveforms
+
+WHOLE_FILES = {"audio": [tone(440, seconds=0.1), tone(880, 44_100, seconds=0.05, num_channels=2)]}
+"""Kind of feature -> whole files."""
+
+
+def decoder_of(kind: str) -> Callable[[list[bytes]], np.ndarray]:
+    """Decodes a batch in a graph as the kind's encoder does: files -> which of them are there, `[batch]`."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def decode(raw: tf.Tensor) -> tf.Tensor:
+        return decode_waveforms(raw, 1600)[1] > 0
+
+    return lambda files: decode(tf.constant(files)).numpy()
