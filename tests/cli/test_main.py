@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import typer
 
 import tfmmrec
 from tfmmrec.cli import main as cli
@@ -43,16 +44,30 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"{tfmmrec.__version__}\n"
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+def functions():
+    """What the command line has, commands of commands included, and what runs them."""
+    for name, command in cli.COMMANDS.items():
+        target = command.load()
+        if isinstance(target, typer.Typer):
+            for part in target.registered_commands:
+                yield f"{name} {part.name or part.callback.__name__}", part.callback
+        else:
+            yield name, target
+
+
+FUNCTIONS = dict(functions())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_command_takes_json_and_debug(name, capsys):
-    assert cli.main([name, "--help"]) == 0
+    assert cli.main([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert "--json" in shown and "--debug" in shown and f"Usage: tfmmrec {name}" in shown
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_command_explains_itself_and_its_options(name):
-    function = cli.COMMANDS[name].load()
+    function = FUNCTIONS[name]
     assert function.__doc__
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
         (option,) = parameter.annotation.__metadata__
