@@ -23,6 +23,7 @@ from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress
+from tfmmrec.optimizers import make_optimizer
 from tfmmrec.preparation import prepare
 from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import (
@@ -207,13 +208,13 @@ class _Training:
             model = self._build(None if interactions is self.dataset.train else interactions)
             for name, weights in self.prepared.encoder_weights.items():
                 model.candidate_tower.encoders[name].set_weights(weights)
-            model.compile(optimizer=self._optimizer(model))
+            stream = self._stream(model, interactions)
+            model.compile(optimizer=make_optimizer(model, options, stream.steps_per_epoch))
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:
             model.set_catalogue(self.prepared.candidate_tables)
         if model.needs_graph:
             model.set_graph(interactions)
-        stream = self._stream(model, interactions)
         embedder = Embedder(
             model,
             self.prepared.query_tables,
@@ -257,18 +258,6 @@ class _Training:
                 verbose=0,
             )
         return keeper, model
-
-    def _optimizer(self, model) -> tf.keras.optimizers.Optimizer:
-        options = self.options
-        rate = options.learning_rate
-        if options.decay_steps is not None:  # a function of the step: the refit, and a resumed fit, follow it too
-            rate = tf.keras.optimizers.schedules.InverseTimeDecay(rate, options.decay_steps, decay_rate=1.0)
-        optimizer = tf.keras.optimizers.Adam(
-            rate, weight_decay=options.weight_decay or None, global_clipnorm=options.clip_norm
-        )  # with a weight decay it is AdamW
-        if options.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_variances"])
-        return optimizer
 
     def _stream(self, model, interactions: Interactions) -> BatchStream:
         options = self.options

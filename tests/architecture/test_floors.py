@@ -18,7 +18,7 @@ from tests.architecture.sources import (
 FLOORS = (
     ("_lazy", "types"),
     ("schema", "memory", "staging"),
-    ("linear_autoencoder", "masked_attention", "neighbors", "randomness", "sparse_graph"),
+    ("layerwise_adam", "linear_autoencoder", "masked_attention", "neighbors", "randomness", "sparse_graph"),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),
     ("stored_encoding", "towers"),
@@ -27,7 +27,7 @@ FLOORS = (
     ("evaluation", "baselines", "embedding"),
     ("baseline_evaluation", "bulk_embedding", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
     ("model_settings",),
-    ("callbacks", "preparation", "pretrained", "task_evaluation"),
+    ("callbacks", "optimizers", "preparation", "pretrained", "task_evaluation"),
     ("training",),
     ("serving", "report"),
     ("run_evaluation",),

@@ -80,6 +80,12 @@ class SavedModelEncoder(Encoder):
                 f"{input_kind}; name the encoder for another feature, or export one for this"
             )
 
+    @property
+    def layers(self) -> list[list[tf.Variable]]:
+        """What may be trained, layer by layer from the input on; one layer where the SavedModel does not say them."""
+        told = getattr(self.module.resolved_object, "layers", None)
+        return [list(layer) for layer in told] if told else [list(self.module.trainable_variables)]
+
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)
 

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.layerwise_adam import Layer, LayerwiseAdam, Warmup, finetuned_layers
+from tfmmrec.types import UsageError
+
+RATE, DECAY = 0.1, 0.01
+
+
+def variables(count=3):
+    return [tf.Variable(np.full(2, 1.0 + number), dtype=tf.float32, name=f"kernel_{number}") for number in range(count)]
+
+
+def steps(optimizer, trained, num_steps, seed=0):
+    """Gradients of some steps, applied; returns them `[num_steps, variables, 2]`."""
+    gradients = np.random.default_rng(seed).normal(size=(num_steps, len(trained), 2)).astype(np.float32)
+    for step in gradients:
+        optimizer.apply_gradients(list(zip(map(tf.constant, step), trained, strict=True)))
+    return gradients
+
+
+def adam(start, gradients, rates, decay=0.0, epsilon=1e-7):
+    """AdamW by hand (Loshchilov & Hutter 2019, algorithm 2), a rate for each step."""
+    value, first, second = start.astype(float), 0.0, 0.0
+    for place, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        value = value - rate * decay * value
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        alpha = rate * np.sqrt(1 - 0.999**place) / (1 - 0.9**place)
+        value = value - alpha * first / (np.sqrt(second) + epsilon)
+    return value
+
+
+def test_each_layer_has_its_rate():
+    top, bottom, other = trained = variables()
+    starts = [variable.numpy() for variable in trained]
+    layers = [Layer([bottom], 0.1), Layer([top], 0.5)]
+    optimizer = LayerwiseAdam(RATE, layers, weight_decay=DECAY)
+    gradients = steps(optimizer, trained, 4)
+    for place, factor in enumerate((0.5, 0.1, 1.0)):
+        expected = adam(starts[place], gradients[:, place], [RATE * factor] * 4, DECAY)
+        np.testing.assert_allclose(trained[place], expected, rtol=1e-4)
+    assert optimizer.learning_rate.numpy() == pytest.approx(RATE)
+
+
+def test_a_frozen_layer_stays_until_its_step_and_then_follows_its_moments():
+    trained = variables(2)
+    start = trained[0].numpy()
+    optimizer = LayerwiseAdam(RATE, [Layer([trained[0]], 1.0, first_step=2)], weight_decay=DECAY)
+    first = steps(optimizer, trained, 2)
+    np.testing.assert_array_equal(trained[0], start)
+    more = steps(optimizer, trained, 2, seed=1)
+    gradients = np.concatenate([first, more])[:, 0]
+    np.testing.assert_allclose(trained[0], adam(start, gradients, [0, 0, RATE, RATE], DECAY), rtol=1e-4)
+
+
+def test_without_layers_it_is_adam():
+    ours, theirs = variables(), variables()
+    steps(LayerwiseAdam(RATE, weight_decay=DECAY, global_clipnorm=0.5), ours, 3)
+    steps(tf.keras.optimizers.Adam(RATE, weight_decay=DECAY, global_clipnorm=0.5), theirs, 3)
+    for own, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_in_a_graph_under_replicas(replicas):
+    results = []
+    for strategy in (tf.distribute.get_strategy(), replicas(2)):
+        with strategy.scope():
+            trained = variables(2)
+            optimizer = LayerwiseAdam(RATE, [Layer([trained[0]], 0.3, first_step=1)], weight_decay=DECAY)
+            optimizer.build(trained)
+
+        @tf.function
+        def step(strategy=strategy, optimizer=optimizer, trained=trained):
+            gradient = 0.1 / strategy.num_replicas_in_sync
+            strategy.run(lambda: optimizer.apply_gradients([(v * 0.0 + gradient, v) for v in trained]))
+
+        for _ in range(3):
+            step()
+        results.append([variable.numpy() for variable in trained])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-6)
+
+
+def test_layers_of_an_encoder():
+    layers = [[variable] for variable in variables()]
+    found = finetuned_layers(layers, 0.5, layer_decay=0.1, unfreeze_steps=7)
+    assert [layer.variables for layer in found] == layers
+    np.testing.assert_allclose([layer.factor for layer in found], [0.005, 0.05, 0.5])
+    assert [layer.first_step for layer in found] == [14, 7, 0]
+    assert [layer.factor for layer in finetuned_layers(layers, 0.5, num_trained=2)] == [0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("wrong", [{"factor": 0}, {"layer_decay": 1.1}, {"num_trained": 0}, {"unfreeze_steps": -1}])
+def test_numbers_out_of_range_are_refused(wrong):
+    with pytest.raises(UsageError, match=r"factor must be positive, layer_decay in \(0, 1\], num_trained at least 1"):
+        finetuned_layers([], **{"factor": 1.0} | wrong)
+
+
+def test_warmup():
+    constant = Warmup(0.4, 4)
+    np.testing.assert_allclose([constant(step) for step in range(6)], [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
+    falling = tf.keras.optimizers.schedules.InverseTimeDecay(0.4, 10, 1.0)
+    for schedule in (Warmup(falling, 2), Warmup.from_config(Warmup(falling, 2).get_config())):
+        np.testing.assert_allclose([schedule(step) for step in (0, 1, 10)], [0.2, 0.4 / 1.1, 0.2], rtol=1e-6)
+    with pytest.raises(UsageError, match="num_steps of a warmup must be at least 1, got 0"):
+        Warmup(0.4, 0)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.choices import learn
+from tests.conformance.models import ModelCase, ready
+from tests.encoders.reusable import write_image_model
+from tfmmrec.encoders import SavedModelEncoder
+from tfmmrec.optimizers import make_optimizer
+from tfmmrec.training_options import TrainingOptions
+
+
+@pytest.fixture(scope="module")
+def handle(tmp_path_factory):
+    """Kernel and bias as two layers, the kernel first."""
+    folder = tmp_path_factory.mktemp("data")
+    module = tf.saved_model.load(write_image_model(folder / "plain"))
+    module.layers = [[module.variables[0]], [module.variables[1]]]
+    tf.saved_model.save(module, str(folder / "encoder"))
+    return str(folder / "encoder")
+
+
+def made(handle, **options):
+    case = ModelCase("finetuned", "two_tower", {"pretrained": {"photo": handle}, "pretrained_mode": "finetuned"})
+    model = case.build()
+    return model, make_optimizer(model, TrainingOptions(**options), steps_per_epoch=10)
+
+
+def test_layers_of_a_saved_model(handle, tmp_path):
+    encoder = SavedModelEncoder(handle, "image", mode="finetuned")
+    assert [[variable.shape.rank for variable in layer] for layer in encoder.layers] == [[2], [1]]
+    plain = SavedModelEncoder(write_image_model(tmp_path / "plain"), "image", mode="finetuned")
+    assert [len(layer) for layer in plain.layers] == [2]
+
+
+def test_finetuned_pretrained_encoders_have_rates_of_their_own(handle):
+    options = {"learning_rate": 0.01, "encoder_learning_rate": 0.001, "encoder_layer_decay": 0.5, "unfreeze_every": 2}
+    model, optimizer = made(handle, **options)
+    rates = {}
+    for variable in model.trainable_variables:
+        with optimizer._at_rate_of(optimizer._layer_of.get(optimizer._var_key(variable))):
+            rates[variable.ref()] = float(optimizer.learning_rate)
+    kernel, bias = (layer[0] for layer in model.candidate_tower.encoders["photo"].layers)
+    assert rates.pop(bias.ref()) == pytest.approx(0.001)
+    assert rates.pop(kernel.ref()) == 0.0  # its turn comes after two epochs
+    np.testing.assert_allclose(list(rates.values()), 0.01, rtol=1e-6)
+    optimizer.iterations.assign(20)
+    with optimizer._at_rate_of(optimizer._layer_of[optimizer._var_key(kernel)]):
+        assert float(optimizer.learning_rate) == pytest.approx(0.0005)
+
+
+def test_only_the_last_layers_are_trained(handle):
+    case = ModelCase("finetuned", "two_tower", {"pretrained": {"photo": handle}, "pretrained_mode": "finetuned"})
+    found = ready(case, optimizer=tf.keras.optimizers.Adam)
+    layers = found.model.candidate_tower.encoders["photo"].layers
+    before = [layer[0].numpy() for layer in layers]
+    options = TrainingOptions(encoder_learning_rate=0.01, encoder_layers=1, weight_decay=0.1)
+    found.model.compile(optimizer=make_optimizer(found.model, options, 1))
+    found.fit(3)
+    np.testing.assert_array_equal(layers[0][0], before[0])
+    assert np.abs(layers[1][0].numpy() - before[1]).max() > 1e-3
+
+
+def test_rates_follow_the_step():
+    _, optimizer = made_plain(learning_rate=0.1, decay_steps=10, warmup_steps=5)
+    rates = []
+    for step in (0, 4, 10):
+        optimizer.iterations.assign(step)
+        optimizer._compute_current_learning_rate()
+        rates.append(float(optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.02, 0.1 / 1.4, 0.05], rtol=1e-5)
+
+
+def test_biases_and_norms_do_not_decay():
+    _, optimizer = made_plain(weight_decay=0.1)
+    names = ("dense/kernel", "dense/bias", "norm/gamma", "norm/beta")
+    decays = {name: optimizer._use_weight_decay(tf.Variable(1.0, name=name)) for name in names}
+    assert decays == {"dense/kernel": True, "dense/bias": False, "norm/gamma": False, "norm/beta": False}
+
+
+def made_plain(**options):
+    model = ModelCase("plain", "id_only", {}).build()
+    return model, make_optimizer(model, TrainingOptions(**options), steps_per_epoch=10)
+
+
+def test_a_training_takes_them(tmp_path):
+    run = learn(tmp_path / "run", "id_only", epochs=1, warmup_steps=3)
+    assert run.config.options["warmup_steps"] == 3
