@@ -20,7 +20,12 @@ class TrainingOptions(BaseModel):
         batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
         learning_rate: of AdamW (Loshchilov & Hutter 2019).
         decay_steps: the learning rate falls as 1 / (1 + step / decay_steps); None for a constant one.
+        warmup_steps: the learning rate rises over so many steps first.
         weight_decay: of AdamW, decoupled; not on biases and norms.
+        encoder_learning_rate: the learning rate, in its place, of the last layer of fine-tuned pretrained encoders.
+        encoder_layer_decay: each of their layers has so many times the rate of the one behind it.
+        encoder_layers: only so many of their last layers are trained; all when None.
+        unfreeze_every: epochs after which one more of their layers is trained, the last first; 0 for all from the start.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
         strategy: auto, cpu or mirrored.
@@ -32,7 +37,7 @@ class TrainingOptions(BaseModel):
         refit: train again on all of train for the chosen number of epochs, where validation data were held out of it; a
             validation part of the dataset's own is not trained on.
         deterministic: the same numbers to the last digit in every run, at some cost in speed.
-        image_steps: steps of the own training of each small network for pictures or sounds.
+        image_steps: steps of the own training of each small network for pictures, sounds or videos.
         store_dtype: float32, or float16 for half of the disk: what the feature store keeps of pretrained encoders.
         refresh_steps: steps between two refreshes of the history table (sampled softmax).
         mine_every: steps between two minings of negatives, where they are mined.
@@ -46,7 +51,12 @@ class TrainingOptions(BaseModel):
     batch_size: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     decay_steps: int | None = Field(default=None, ge=1)
+    warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    encoder_learning_rate: float = Field(default=5e-5, gt=0)
+    encoder_layer_decay: float = Field(default=1.0, gt=0, le=1)
+    encoder_layers: int | None = Field(default=None, ge=1)
+    unfreeze_every: int = Field(default=0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     strategy: Literal["auto", "cpu", "mirrored"] = "auto"
