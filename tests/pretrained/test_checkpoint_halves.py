@@ -53,6 +53,8 @@ def test_finetuning_moves_every_weight_that_is_trained(exported, name):
     assert len(variables) > 5
     for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
         assert gradient is not None, f"no gradient reaches {variable.name}"
+    layers = encoder.layers
+    assert len(layers) > 2 and {v.ref() for layer in layers for v in layer} == {v.ref() for v in variables}
     frozen = SavedModelEncoder(str(exported.folder / name), kind, mode="frozen")
     assert not frozen.trainable_variables and len(frozen.non_trainable_variables) >= len(variables)
 

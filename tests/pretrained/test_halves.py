@@ -42,6 +42,7 @@ def test_what_is_written_is_reusable(tmp_path):
         "input_kind": "text",
         "dim": 3,
         "tensors": {"size": ["int32", [None]]},
+        "num_layers": 0,
         "num_weights": 25,
         "num_trainable_weights": 24,
         "fingerprint": weights_fingerprint([TABLE, np.float32(2)]),

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.pretrained.export_request import APPLICATIONS, ExportRequest
 from tfmmrec.pretrained.halves import Halves
+from tfmmrec.pretrained.layer_groups import layer_groups
 from tfmmrec.types import DataError, UsageError
 
 NAMES = tuple(name for name in dir(keras.applications) if name[0].isupper())
@@ -59,6 +60,7 @@ def application_halves(request: ExportRequest) -> Halves:
         encode,
         [weight.value for weight in network.weights],
         [weight.value for weight in network.trainable_weights],
+        layers=[[weight.value for weight in layer] for layer in layer_groups(network.trainable_weights)],
         card={"source": request.source, "network": name, "pooling": pooling, "image_size": [size, size]}
         | {"weights": Path(request.weights).name if request.weights else None},
     )

@@ -19,6 +19,7 @@ from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.pretrained.byte_pairs import without_cache
 from tfmmrec.pretrained.export_request import ExportRequest
 from tfmmrec.pretrained.halves import Halves
+from tfmmrec.pretrained.layer_groups import layer_groups
 from tfmmrec.pretrained.text_input import pack_tokens, pool_tokens, without_padding
 from tfmmrec.types import DataError, UsageError
 
@@ -97,7 +98,8 @@ def _text_halves(request: ExportRequest, backbone, card: dict[str, Any]) -> Halv
 
     card |= {"max_length": length, "normalized": normalizes}
     card |= {} if is_pair else {"pooling": pooling}
-    return Halves("text", preprocess, encode, *_weights(backbone), tracked, card, None if is_pair else encode_sequence)
+    sequence = None if is_pair else encode_sequence
+    return Halves("text", preprocess, encode, *_weights(backbone), tracked, card, sequence, _layers(backbone))
 
 
 def _image_halves(request: ExportRequest, backbone, shape: tuple, card: dict[str, Any]) -> Halves:
@@ -135,11 +137,15 @@ def _image_halves(request: ExportRequest, backbone, shape: tuple, card: dict[str
         return pool_tokens(found, None, pooling)
 
     card |= {"image_size": [height, width]} | ({} if is_pair else {"pooling": pooling})
-    return Halves("image", preprocess, encode, *_weights(backbone), card=card)
+    return Halves("image", preprocess, encode, *_weights(backbone), card=card, layers=_layers(backbone))
 
 
 def _weights(backbone) -> tuple[list[tf.Variable], list[tf.Variable]]:
     return [weight.value for weight in backbone.weights], [weight.value for weight in backbone.trainable_weights]
+
+
+def _layers(backbone) -> list[list[tf.Variable]]:
+    return [[weight.value for weight in layer] for layer in layer_groups(backbone.trainable_weights)]
 
 
 def _has_class_token(backbone) -> bool:

@@ -7,6 +7,7 @@ DIR/
       encode(tensors)           those -> `[batch, dim]`
       encode_sequence(tensors)  those -> `[batch, n, dim]` and bool `[batch, n]`, of texts only
       variables, trainable_variables, regularization_losses
+      layers                    the trainable variables by layer, from the input on
   encoder.json                  see `encoder_card`
 """
 
@@ -40,6 +41,7 @@ class Halves:
         tracked: tables and loaded objects that the functions need.
         card: what is known of it, for people.
         encode_sequence: the tensors -> `[batch, n, dim]` and mask `[batch, n]`, where there are tokens.
+        layers: those that may be trained by layer, from the input on; none where they are not known.
     """
 
     input_kind: Literal["text", "image"]
@@ -50,6 +52,7 @@ class Halves:
     tracked: Sequence[Any] = ()
     card: dict[str, Any] = field(default_factory=dict)
     encode_sequence: Callable[[Tensors], tuple[tf.Tensor, tf.Tensor]] | None = None
+    layers: Sequence[Sequence[tf.Variable]] = ()
 
 
 def write_halves(halves: Halves, folder: Path) -> dict[str, Any]:
@@ -79,6 +82,8 @@ def write_halves(halves: Halves, folder: Path) -> dict[str, Any]:
     read = {id(variable) for variable in traced.graph.variables}
     module.variables = [variable for variable in halves.variables if id(variable) in read]
     module.trainable_variables = [variable for variable in halves.trainable if id(variable) in read]
+    layers = [[variable for variable in layer if id(variable) in read] for layer in halves.layers]
+    module.layers = [layer for layer in layers if layer]
     module.regularization_losses = []
     module.tracked = list(halves.tracked)
     found = module.__call__(tf.constant(_probe(halves.input_kind))).numpy()
@@ -89,6 +94,7 @@ def write_halves(halves: Halves, folder: Path) -> dict[str, Any]:
         "input_kind": halves.input_kind,
         "dim": int(shape[1]),
         "tensors": {name: [spec.dtype.name, spec.shape.as_list()] for name, spec in specs.items()},
+        "num_layers": len(module.layers),
         "num_weights": sum(variable.shape.num_elements() for variable in module.variables),
         "num_trainable_weights": sum(variable.shape.num_elements() for variable in module.trainable_variables),
         "fingerprint": weights_fingerprint(variable.numpy() for variable in module.variables),
