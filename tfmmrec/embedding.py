@@ -19,7 +19,7 @@ from tfmmrec.towers import Tower
 from tfmmrec.types import Embedded
 
 _MEMORY_LIMIT_BYTES = 512 * 2**20
-_ROWS_AT_A_TIME = {"audio": 32}  # of sounds, which are large: 5 MB for half a minute in stereo
+_ROWS_AT_A_TIME = {"audio": 32, "video": 16}  # which are large: 5 MB for half a minute in stereo, or for 64 frames
 Progress = Callable[[str, int, int], None]
 """Called with (what, rows done, rows in all)."""
 

@@ -1,8 +1,8 @@
 """Evaluation: all candidates ranked for every query, what it has seen left out, warm and cold apart.
 
 Seen is every row of train. `all` and `warm` rank all candidates, `cold` ranks the cold ones only, and
-`missing_<feature>` looks at the positives that lack a text, a picture, a sound or a vector. Equal scores count as the
-expectation over their orders; averages are over the queries with a positive of the slice that they have not
+`missing_<feature>` looks at the positives that lack a text, a picture, a sound, a video or a vector. Equal scores count
+as the expectation over their orders; averages are over the queries with a positive of the slice that they have not
 seen.
 """
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tfmmrec.types import DataError
 
-FeatureKind = Literal["identifier", "category", "number", "text", "image", "audio", "vector"]
-MEDIA_KINDS = ("image", "audio")
+FeatureKind = Literal["identifier", "category", "number", "text", "image", "audio", "video", "vector"]
+MEDIA_KINDS = ("image", "audio", "video")
 """Kinds whose values are files: paths relative to the dataset's folder, or a column of bytes."""
 CONTENT_KINDS = ("text", *MEDIA_KINDS, "vector")
 """Kinds that say what an entity is like, and have a vector that needs no training of a model."""

@@ -79,7 +79,7 @@ def test_json_leaves_the_table_out_of_both_streams(shop, capsys):
 
 
 WRONG = [
-    ([], "nothing is asked; give --query-id, --history, --image, --audio, --text or --feature"),
+    ([], "nothing is asked; give --query-id, --history, --image, --audio, --video, --text or --feature"),
     (["--query-id", "a", "--history", "b"], "a known query or a history, not both"),
     (["--query-id", "a", "--text", "b"], "give one of the two"),
     (["--text", "a", "--feature", "price"], "--feature takes NAME=VALUE, got 'price'"),

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
 from tests.encoders.reusable import write_image_halves, write_image_model, write_text_halves, write_text_model
 from tfmmrec.encoders import (
@@ -26,6 +27,7 @@ from tfmmrec.encoders import (
     SavedModelEncoder,
     SequenceHistoryEncoder,
     TextEncoder,
+    VideoEncoder,
 )
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -99,6 +101,7 @@ def with_factors(encoder: FactorIdentifier) -> FactorIdentifier:
 
 PICTURES = [picture(200, 10), picture(10, 250), picture(90, 90, (31, 17))]
 SOUNDS = [tone(440), tone(880, 44_100, num_channels=2), tone(3000, 8_000, seconds=0.1)]
+VIDEOS = [mjpeg([10, 200, 90, 30]), animation([250, 120, 0]), mjpeg([80, 160])]
 TEXTS = ["a red dress", "blue", "warm, warm wool"]
 WORDS = ["red", "dress", "blue", "warm", "wool", "a"]
 CATEGORIES = ["n", "s", "e"]
@@ -159,6 +162,15 @@ ENCODERS: list[EncoderPart] = [
             [b"", b""],
         )
         for features in ("log_mel", "mfcc")
+    ),
+    *(
+        EncoderPart(
+            f"video, {pooling}",
+            lambda _, pooling=pooling: VideoEncoder(4, 3, 8, 8, pooling, filters=(4, 6), mode="finetuned"),
+            VIDEOS,
+            [b"", b""],
+        )
+        for pooling in ("mean", "attention", "gru")
     ),
     EncoderPart(
         "precomputed",

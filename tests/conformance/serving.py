@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import COVERED
-from tests.serving.catalogue import fashion, songs, untrained_run
+from tests.serving.catalogue import fashion, recordings, songs, untrained_run
 from tfmmrec.callbacks.settle import Settle
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
@@ -48,6 +48,9 @@ class ServedCase:
 CASES: dict[str, ServedCase] = {
     **{name: ServedCase("fashion", name) for name, entry in ZOO.items() if entry.kind == "retrieval"},
     "every kind of feature": ServedCase("songs", "two_tower"),
+    "sounds and videos": ServedCase(
+        "recordings", "two_tower", (("audio_seconds", 0.2), ("video_frames", 3), ("video_pooling", "gru"))
+    ),
     "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
     "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
@@ -75,6 +78,7 @@ DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "fashion": lambda folder: fashion(folder / "fashion"),
     "songs": lambda folder: songs(),
     "plain": lambda folder: songs(query_features=False),
+    "recordings": lambda folder: recordings(),
     "many songs": lambda folder: songs(num_candidates=DEPTH + 40),
 }
 

@@ -7,10 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
+from tfmmrec.encoders.frames import decode_frames
 from tfmmrec.encoders.waveforms import decode_waveforms
 
-WHOLE_FILES = {"audio": [tone(440, seconds=0.1), tone(880, 44_100, seconds=0.05, num_channels=2)]}
+WHOLE_FILES = {
+    "audio": [tone(440, seconds=0.1), tone(880, 44_100, seconds=0.05, num_channels=2)],
+    "video": [mjpeg([10, 90, 200]), animation([200, 30, 90])],
+}
 """Kind of feature -> whole files."""
 
 
@@ -19,6 +24,8 @@ def decoder_of(kind: str) -> Callable[[list[bytes]], np.ndarray]:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def decode(raw: tf.Tensor) -> tf.Tensor:
-        return decode_waveforms(raw, 1600)[1] > 0
+        if kind == "audio":
+            return decode_waveforms(raw, 1600)[1] > 0
+        return tf.reduce_any(decode_frames(raw, 4, 8, 8)[1], axis=1)
 
     return lambda files: decode(tf.constant(files)).numpy()

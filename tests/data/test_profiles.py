@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.data.clips import animation
 from tfmmrec.data.profiles import feature_of, profile_tables, values_within
 
 
@@ -22,6 +23,10 @@ def profile(tmp_path):
         ([f"clips/{n}.wav" for n in range(50)] + [None], {"kind": "audio"}),
         ([f"{n}.MP3" for n in range(50)], {"kind": "audio"}),
         ([b"RIFF\0\0\0\0WAVEfmt ", b"fLaC", None], {"kind": "audio"}),
+        ([f"clips/{n}.mjpg" for n in range(50)] + ["one.MP4"], {"kind": "video"}),
+        ([animation([1, 200]), animation([1]), animation([7, 99])], {"kind": "video"}),
+        ([animation([1]), b"GIF89a"], {"kind": "image"}),
+        ([f"{n}.gif" for n in range(50)], {"kind": "image"}),  # none of them is there to be looked at
         ([np.ones(3), np.zeros(3)], {"kind": "vector"}),
         ([["a", "b"], ["a"]], {"kind": "category"}),
         ([1.5, 2.5, None], {"kind": "number"}),
@@ -40,6 +45,12 @@ def profile(tmp_path):
 )
 def test_kinds(profile, values, expected):
     assert feature_of(profile(values)) == expected
+
+
+@pytest.mark.parametrize(("greys", "kind"), [([1, 200], "video"), ([1], "image")])
+def test_gifs_that_move_are_videos(profile, tmp_path, greys, kind):
+    (tmp_path / "1.gif").write_bytes(animation(greys))
+    assert feature_of(profile([f"{n}.gif" for n in range(9)])) == {"kind": kind}
 
 
 def test_keys(tmp_path):

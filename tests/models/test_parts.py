@@ -11,6 +11,7 @@ from tfmmrec.encoders import (
     NumberEncoder,
     PrecomputedEncoder,
     TextEncoder,
+    VideoEncoder,
 )
 from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.schema import Feature
@@ -23,6 +24,7 @@ CASES = [
     (Feature(kind="text"), WORDS, TextEncoder),
     (Feature(kind="image"), FeatureStatistics(), ImageEncoder),
     (Feature(kind="audio"), FeatureStatistics(), AudioEncoder),
+    (Feature(kind="video"), FeatureStatistics(), VideoEncoder),
     (Feature(kind="vector"), FeatureStatistics(dim=5), PrecomputedEncoder),
 ]
 
@@ -72,6 +74,13 @@ def test_sounds():
     encoder = feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4, **options)
     assert (encoder.seconds, encoder.features, encoder.mode, encoder.dim) == (2.0, "mfcc", "finetuned", 4)
     assert feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_videos():
+    options = {"video_mode": "finetuned", "video_frames": 4, "video_pooling": "gru", "image_size": 32}
+    encoder = feature_encoder("clip", Feature(kind="video"), FeatureStatistics(), 4, **options)
+    assert (encoder.num_frames, encoder.pooling, encoder.mode, encoder.height) == (4, "gru", "finetuned", 32)
+    assert feature_encoder("clip", Feature(kind="video"), FeatureStatistics(), 4).mode == "cached"
 
 
 def test_of_queries_nothing_is_cached_or_pretrained():

@@ -10,6 +10,8 @@ import pandas as pd
 import tensorflow as tf
 
 import tfmmrec
+from tests.data.clips import animation, mjpeg
+from tests.data.waves import tone
 from tfmmrec.data.dataset import Dataset, dataset_from_frames, load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.data.statistics import compute_statistics
@@ -114,5 +116,27 @@ def songs(
             "history": {"length": 5} if history else None,
             "features": about if query_features else {},
         },
+    }
+    return dataset_from_frames(schema, log, candidates, queries)
+
+
+def recordings(num_candidates: int = 20, num_queries: int = 10) -> Dataset:
+    """Recordings in memory with sounds and moving covers, some of which are missing."""
+    random = np.random.default_rng(3)
+    columns = {
+        "title": [f"{random.choice(['loud', 'quiet'])} number {i}" for i in range(num_candidates)],
+        "sound": [tone(random.uniform(200, 3000), 8_000, seconds=0.2) for _ in range(num_candidates)],
+        "cover": [(animation, mjpeg)[i % 2](random.integers(0, 255, 4)) for i in range(num_candidates)],
+    }
+    columns["sound"][4], columns["cover"][5] = b"", b""
+    candidates = pd.DataFrame({"id": [f"r{i}" for i in range(num_candidates)], **columns})
+    queries = pd.DataFrame({"id": [f"q{i}" for i in range(num_queries)]})
+    pairs = [(q, c) for q in range(num_queries) for c in random.choice(num_candidates - 3, 6, replace=False)]
+    log = pd.DataFrame({"query": [f"q{q}" for q, _ in pairs], "candidate": [f"r{c}" for _, c in pairs]})
+    features = {"title": {"kind": "text"}, "sound": {"kind": "audio"}, "cover": {"kind": "video"}}
+    schema = {
+        "interactions": {"path": "-", "query": "query", "candidate": "candidate", "split": {"method": "ratio"}},
+        "candidates": {"path": "-", "id": "id", "display": ["title"], "features": features},
+        "queries": {"path": "-", "id": "id"},
     }
     return dataset_from_frames(schema, log, candidates, queries)

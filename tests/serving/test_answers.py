@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving.catalogue import fashion, untrained_run
+from tests.serving.catalogue import fashion, recordings, untrained_run
 from tfmmrec.serving.answers import answer, feature_value, media
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported
@@ -154,8 +154,24 @@ def test_what_is_in_the_catalogue_is_nearest_to_its_own_content(garments):
     assert found[0].display["picture"] == dataset.candidates.display["picture"][row].as_py()
 
 
+def test_sounds_and_videos_are_asked_with_as_files_or_bytes(tmp_path):
+    dataset, small = recordings(), {"audio_seconds": 0.2, "video_frames": 3, "candidate_id": False}
+    model = load_exported(export_run(untrained_run(dataset, tmp_path / "run", **small), dataset=dataset))
+    title, sound, cover = (dataset.candidates.features[name][7].as_py() for name in ("title", "sound", "cover"))
+    (tmp_path / "hum.wav").write_bytes(sound)
+    found = answer(model, audio=tmp_path / "hum.wav", video=cover, text=title, k=2).candidates
+    assert found[0].candidate_id == "r7" and found[0].score == pytest.approx(1.0, abs=1e-3)
+    assert answer(model, features={"sound": str(tmp_path / "hum.wav")}, k=2) == answer(model, audio=sound, k=2)
+    with pytest.raises(UsageError, match="candidates have no image feature; they have title, sound, cover"):
+        answer(model, image=b"any")
+    with pytest.raises(DataError, match="hum.wav: not a video"):
+        answer(model, video=tmp_path / "hum.wav")
+    with pytest.raises(DataError, match="the sound: not a sound"):
+        answer(model, audio=cover)
+
+
 QUESTIONS = [
-    ({}, "nothing is asked; give a query id, a history, an image, audio, a text, or features"),
+    ({}, "nothing is asked; give a query id, a history, an image, audio, a video, a text, or features"),
     ({"query_id": "q1", "history": ["s1"]}, "a known query or a history, not both"),
     ({"query_id": "q1", "text": "x"}, "give one of the two"),
     ({"query_id": "q1", "k": 0}, "k must lie in 1 to 1000, got 0"),

@@ -25,6 +25,9 @@ def query(
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture of what is sought.", show_default=False)] = None,
     audio: Annotated[Path | None, typer.Option(help="A sound like what is sought.", show_default=False)] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="A video or animation of what is sought.", show_default=False)
+    ] = None,
     text: Annotated[str | None, typer.Option(help="What is sought, in words.", show_default=False)] = None,
     dataset: Annotated[
         Path | None, typer.Option(help="Look the query's features and history up here.", show_default=False)
@@ -41,8 +44,8 @@ def query(
     The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones.
     """
     features = _features(feature or [])
-    if not features and all(given is None for given in (query_id, history, image, audio, text)):
-        raise UsageError("nothing is asked; give --query-id, --history, --image, --audio, --text or --feature")
+    if not features and all(given is None for given in (query_id, history, image, audio, video, text)):
+        raise UsageError("nothing is asked; give --query-id, --history, --image, --audio, --video, --text or --feature")
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.serving.answers import answer
     from tfmmrec.serving.exported_model import load_exported
@@ -59,6 +62,7 @@ def query(
         history=None if history is None else _ids(history),
         image=image,
         audio=audio,
+        video=video,
         text=text,
         features=features,
         exclude=_ids(exclude or ""),

@@ -24,8 +24,8 @@ class Entities:
         ids: strings `[n]`.
         features: feature -> its raw column `[n]`. Text, category and identifier: strings, or lists of
             strings, null where missing. Number: float32, NaN where missing. Vector: float32 `[n, dim]`,
-            perhaps memory-mapped; a missing row holds NaN. Image, audio: paths relative to `root`, or bytes;
-            null where missing.
+            perhaps memory-mapped; a missing row holds NaN. Image, audio, video: paths relative to `root`, or
+            bytes; null where missing.
         display: column -> strings (or bytes) that reports and answers show.
         root: the dataset's folder, None for data in memory.
         source: the table's name, for messages.
@@ -46,7 +46,7 @@ class Entities:
 
     @property
     def issues(self) -> list[Issue]:
-        """What was counted and survived, pictures and sounds read since included."""
+        """What was counted and survived, files read since included."""
         return self.counted.all
 
     def row_of(self, ids: Sequence[str]) -> np.ndarray:
@@ -56,12 +56,12 @@ class Entities:
         return rows.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
 
     def media_bytes(self, feature: str, rows: Sequence[int] | np.ndarray, kind: str = "image") -> list[bytes]:
-        """Pictures or sounds that TensorFlow decodes, b"" where there is none that it could.
+        """Pictures, sounds or videos that TensorFlow decodes, b"" where there is none that it could.
 
         Every unusable one is counted once in `issues`.
 
         Args:
-            feature: an image or audio feature.
+            feature: of kind image, audio or video.
             rows: which rows, `[batch]`.
             kind: of the feature.
         """
@@ -80,7 +80,7 @@ class Entities:
             return b""
 
     def note_unusable(self, feature: str, row: int, value: str | bytes, error: MediaError) -> None:
-        """Counts an unusable picture or sound, unless it has been counted before."""
+        """Counts an unusable file, unless it has been counted before."""
         unusable = self._unusable.setdefault(feature, set())
         if row not in unusable:
             unusable.add(row)

@@ -31,28 +31,37 @@ def usable_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL warns of large pictures; the limit here is lower
-        picture = _by_pillow(lambda: Image.open(io.BytesIO(data)), data)
+        picture = by_pillow(lambda: Image.open(io.BytesIO(data)), data)
         with picture:
             width, height = picture.size
             if width * height > max_pixels:
                 found = f"{width} x {height} pixels, at most {max_pixels} are decoded"
                 raise MediaError("picture too large", found)
-            _by_pillow(picture.load, data)
+            by_pillow(picture.load, data)
             if picture.format in _JPEG and is_whole_jpeg(data) or picture.format == "PNG" and is_whole_png(data):
                 return data
-            return _by_pillow(lambda: _as_png(picture), data)
+            return by_pillow(lambda: _as_png(picture), data)
 
 
-def _by_pillow(action, data: bytes):
-    """Does what PIL may refuse; its readers raise all kinds of errors on damaged files."""
+def by_pillow(action, data: bytes, noun: str = "picture"):
+    """Does what PIL may refuse; its readers raise all kinds of errors on damaged files.
+
+    Args:
+        action: what is to be done.
+        data: the file's content.
+        noun: what the file should be.
+
+    Raises:
+        MediaError: it was refused.
+    """
     try:
         return action()
     except Image.UnidentifiedImageError:
-        raise MediaError("not a picture", f"{len(data)} bytes starting with {data[:8]!r}") from None
+        raise MediaError(f"not a {noun}", f"{len(data)} bytes starting with {data[:8]!r}") from None
     except Image.DecompressionBombError as error:
-        raise MediaError("picture too large", re.sub(r".*\((\d+ pixels)\).*", r"\1", str(error))) from None
+        raise MediaError(f"{noun} too large", re.sub(r".*\((\d+ pixels)\).*", r"\1", str(error))) from None
     except Exception as error:
-        raise MediaError("damaged picture", str(error) or type(error).__name__) from None
+        raise MediaError(f"damaged {noun}", str(error) or type(error).__name__) from None
 
 
 def _as_png(picture: Image.Image) -> bytes:

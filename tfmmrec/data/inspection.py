@@ -1,4 +1,4 @@
-"""Looks a dataset over: counts, missing values, unreadable pictures and sounds, ids without a row, duplicates."""
+"""Looks a dataset over: counts, missing values, unreadable files, ids without a row, duplicates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class InspectedFeature(BaseModel):
         num_distinct: different values (of a category with several values: different single ones), None where
             that says nothing.
         examples: the most frequent values; the least, middle and greatest number; the size of a vector.
-        unusable: fault -> how many pictures or sounds have it.
+        unusable: fault -> how many pictures, sounds or videos have it.
     """
 
     kind: str
@@ -119,7 +119,7 @@ class Inspection(BaseModel):
 
 
 def inspect_dataset(folder: str | Path, config: str | Path | None = None) -> Inspection:
-    """Reads a whole dataset, decodes every picture and sound, and counts.
+    """Reads a whole dataset, decodes every picture, sound and video, and counts.
 
     Args:
         folder: the dataset's folder; without a `dataset.yaml` and `config`, one is proposed and used.
@@ -195,7 +195,7 @@ def _counts(values: pa.Array) -> tuple[list[str], list[int]]:
 
 
 def _unusable(entities: Entities, name: str, kind: str) -> dict[str, int]:
-    """Decodes every picture or sound once; the faults also go to the issues."""
+    """Decodes every file once; the faults also go to the issues."""
     faults: Counter[str] = Counter()
     for row in range(len(entities)):
         value = entities.features[name][row].as_py()

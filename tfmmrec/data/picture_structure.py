@@ -30,20 +30,25 @@ def is_whole_png(data: bytes) -> bool:
 
 def is_whole_jpeg(data: bytes) -> bool:
     """Whether the segments lead from the start to the end-of-image marker (ITU-T T.81, annex B)."""
-    position = 2
+    return jpeg_end(data) is not None
+
+
+def jpeg_end(data: bytes, start: int = 0) -> int | None:
+    """Where a JPEG that begins at `start` ends, by its segments; None where they do not lead to its end."""
+    position = start + 2
     while data[position : position + 1] == b"\xff" and position + 2 <= len(data):
         marker = data[position + 1]
         if marker == 0xFF:  # fill byte
             position += 1
             continue
         if marker == _END_OF_IMAGE:
-            return True
+            return position + 2
         if marker < 0xC0 or 0xD0 <= marker <= 0xD8 or position + 4 > len(data):
-            return False
+            return None
         position += 2 + struct.unpack_from(">H", data, position + 2)[0]
         if marker == _START_OF_SCAN:
             found = _END_OF_SCAN.search(data, position)
             if found is None:
-                return False
+                return None
             position = found.start()
-    return False
+    return None

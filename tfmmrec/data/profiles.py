@@ -9,22 +9,25 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfmmrec.data.columns import plain
 from tfmmrec.data.readers import FileTable, format_of
 from tfmmrec.data.usable_media import kind_of_bytes
+from tfmmrec.data.videos import is_video
 from tfmmrec.types import DataError
 
 _PROFILE_ROWS = 200_000
 _SAMPLE_VALUES = 2000
+_SAMPLE_FILES = 5
 _FILES = {
     kind: re.compile(rf"(?!https?://).+\.({ends})", re.IGNORECASE)
     for kind, ends in {
         "image": "jpe?g|png|gif|bmp|webp|tiff?",
         "audio": "wave?|flac|mp3|ogg|oga|opus|aiff?",
+        "video": "mjpe?g|mp4|m4v|mov|webm|mkv|avi",
     }.items()
 }
+_MAY_MOVE = re.compile(r"(?!https?://).+\.(gif|webp|png)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*|\d*\.\d+|\d+\.\d*)([eE][+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+")
 _SEPARATORS = ("|", ";", ",")
@@ -40,7 +43,8 @@ class ColumnProfile:
         type: of its values as stored.
         num_values: rows with a value.
         num_distinct: different values.
-        values: some of the values, as text; of bytes, what kind of files they begin as.
+        values: some of the values, as text; of bytes, what kind of files they are.
+        is_moving: they name animated pictures.
     """
 
     name: str
@@ -48,6 +52,7 @@ class ColumnProfile:
     num_values: int = 0
     num_distinct: int = 0
     values: list[str] = field(default_factory=list)
+    is_moving: bool = False
 
     @property
     def could_be_id(self) -> bool:
@@ -113,17 +118,29 @@ def _profile(folder: Path, name: str) -> TableProfile:
         num_rows += len(rows)
         if num_rows >= _PROFILE_ROWS:
             break
-    return TableProfile(name, num_rows, {column: _column(column, arrays) for column, arrays in parts.items()})
+    columns = {column: _column(column, arrays) for column, arrays in parts.items()}
+    for column in columns.values():
+        column.is_moving = _names_moving(folder, column.values)
+    return TableProfile(name, num_rows, columns)
+
+
+def _names_moving(folder: Path, values: list[str]) -> bool:
+    """Whether the first of the named GIF, WebP or PNG files that are there moves."""
+    paths = islice((value for value in values if _MAY_MOVE.fullmatch(value)), _SAMPLE_FILES)
+    for path in paths:
+        try:
+            return is_video((folder / path).read_bytes())
+        except (OSError, ValueError):  # it may lie elsewhere, or not at all
+            continue
+    return False
 
 
 def _column(name: str, parts: list[pa.Array]) -> ColumnProfile:
     kind = next((part.type for part in parts if not pa.types.is_null(part.type)), pa.null())
     num_values = sum(len(part) - part.null_count for part in parts)
     if pa.types.is_large_binary(kind):
-        heads = (
-            head for part in parts for head in pc.binary_slice(part.drop_null()[:_SAMPLE_VALUES], 0, 16).to_pylist()
-        )
-        return ColumnProfile(name, kind, num_values, num_values, [kind_of_bytes(head) for head in heads])
+        files = islice((value.as_py() for part in parts for value in part if value.is_valid), _SAMPLE_FILES)
+        return ColumnProfile(name, kind, num_values, num_values, [kind_of_bytes(file) for file in files])
     if pa.types.is_nested(kind):
         return ColumnProfile(name, kind, num_values, num_values)
     distinct: dict[str, None] = {}
@@ -151,7 +168,7 @@ def feature_of(column: ColumnProfile) -> dict[str, str] | str:
         return "a time"
     for medium, names in _FILES.items():
         if _share(column.values, names) > 0.8:
-            return {"kind": medium}
+            return {"kind": "video" if column.is_moving else medium}
     if pa.types.is_floating(kind) or _share(column.values, _NUMBER) == 1.0:
         codes = _share(column.values, _WHOLE) == 1.0 and column.num_distinct <= _MAX_CODES
         return {"kind": "category"} if codes else {"kind": "number"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfmmrec.data.images import MAX_PIXELS, usable_picture
 from tfmmrec.data.sounds import is_sound, usable_sound
+from tfmmrec.data.videos import is_video, usable_video
 
 
 def usable_media(kind: str, data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -11,16 +12,20 @@ def usable_media(kind: str, data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     end its whole batch.
 
     Args:
-        kind: image or audio.
+        kind: image, audio or video.
         data: the file's content.
-        max_pixels: of a picture.
+        max_pixels: of a picture, or of a video's frame.
 
     Raises:
         MediaError: it cannot be used.
     """
-    return usable_picture(data, max_pixels) if kind == "image" else usable_sound(data)
+    if kind == "audio":
+        return usable_sound(data)
+    return usable_picture(data, max_pixels) if kind == "image" else usable_video(data, max_pixels)
 
 
-def kind_of_bytes(head: bytes) -> str:
-    """The kind of feature whose files begin with such bytes: audio, else image."""
-    return "audio" if is_sound(head) else "image"
+def kind_of_bytes(data: bytes) -> str:
+    """The kind of feature that such a file is for: audio or video, else image."""
+    if is_video(data):
+        return "video"
+    return "audio" if is_sound(data) else "image"

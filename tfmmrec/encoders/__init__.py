@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "SavedModelEncoder": "saved_model",
         "SequenceHistoryEncoder": "sequence_history",
         "TextEncoder": "text",
+        "VideoEncoder": "video",
         "VocabularyLookup": "vocabulary",
     },
 )

@@ -27,8 +27,7 @@ def decode_pictures(
         picture.set_shape([None, None, 3])
         if crop:
             picture = _middle(picture, height, width)
-        resized = tf.image.resize(picture, [height, width], method=method, antialias=antialias)
-        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+        return resized_pixels(picture, height, width, method, antialias)
 
     def one(data: tf.Tensor) -> tf.Tensor:
         return tf.cond(
@@ -37,6 +36,14 @@ def decode_pictures(
 
     spec = tf.TensorSpec([height, width, 3], tf.uint8)
     return tf.map_fn(one, raw, fn_output_signature=spec), tf.strings.length(raw) > 0
+
+
+def resized_pixels(
+    pictures: tf.Tensor, height: int, width: int, method: str = "bilinear", antialias: bool = True
+) -> tf.Tensor:
+    """Pixels `[..., h, w, 3]` -> uint8 `[..., height, width, 3]`; the other arguments as of `decode_pictures`."""
+    resized = tf.image.resize(pictures, [height, width], method=method, antialias=antialias)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
 def _middle(picture: tf.Tensor, height: int, width: int) -> tf.Tensor:

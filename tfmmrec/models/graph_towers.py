@@ -45,7 +45,7 @@ class IdentifierAndHistory(tf.keras.layers.Layer):
         return super().get_config() | {"identifier_weight": self.identifier_weight}
 
 
-@inherits_settings(feature_encoder, without=["text_mode", "image_mode", "audio_mode", "pretrained_mode"])
+@inherits_settings(feature_encoder, without=["text_mode", "image_mode", "audio_mode", "video_mode", "pretrained_mode"])
 def graph_towers(
     schema: Schema,
     statistics: Statistics,

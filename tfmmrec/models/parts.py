@@ -15,6 +15,7 @@ from tfmmrec.encoders.image import ImageEncoder
 from tfmmrec.encoders.number import NumberEncoder
 from tfmmrec.encoders.precomputed import PrecomputedEncoder
 from tfmmrec.encoders.text import TextEncoder
+from tfmmrec.encoders.video import VideoEncoder
 from tfmmrec.schema import Feature
 from tfmmrec.types import UsageError
 
@@ -33,6 +34,9 @@ def feature_encoder(
     audio_mode: str = "cached",
     audio_seconds: float = 4.0,
     audio_features: str = "log_mel",
+    video_mode: str = "cached",
+    video_frames: int = 8,
+    video_pooling: str = "mean",
     pretrained: Mapping[str, str] | None = None,
     pretrained_mode: str = "cached",
 ) -> Encoder:
@@ -47,10 +51,13 @@ def feature_encoder(
         text_dim: size of a text's vector.
         max_words: cap on the words read of a text.
         image_mode: cached or finetuned, for the small image network.
-        image_size: pixels in height and width it sees.
+        image_size: pixels in height and width it sees; of a video's frames too.
         audio_mode: cached or finetuned, for the small audio network.
         audio_seconds: how much of a sound it hears, from the start.
         audio_features: log_mel (bands of frequencies) or mfcc (a cosine transform of them), see `AudioEncoder`.
+        video_mode: cached or finetuned, for the small video network.
+        video_frames: how many frames of a video it sees, evenly spread.
+        video_pooling: mean, attention or gru, of the frames' vectors.
         pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
         pretrained_mode: frozen, cached or finetuned, of those.
 
@@ -89,6 +96,8 @@ def feature_encoder(
         return ImageEncoder(dim, height=image_size, width=image_size, mode=image_mode, name=name)
     if feature.kind == "audio":
         return AudioEncoder(dim, audio_seconds, audio_features, mode=audio_mode, name=name)
+    if feature.kind == "video":
+        return VideoEncoder(dim, video_frames, image_size, image_size, video_pooling, mode=video_mode, name=name)
     return PrecomputedEncoder(statistics.dim, name=name)
 
 

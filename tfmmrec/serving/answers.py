@@ -51,6 +51,7 @@ def answer(
     history: Sequence[str] | None = None,
     image: str | Path | bytes | None = None,
     audio: str | Path | bytes | None = None,
+    video: str | Path | bytes | None = None,
     text: str | None = None,
     features: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
@@ -65,6 +66,7 @@ def answer(
         history: ids of candidates chosen before, newest first.
         image: a picture's file or bytes, for all image features of candidates.
         audio: a sound's file or bytes, for all audio features of candidates.
+        video: a video's or an animation's file or bytes, for all video features of candidates.
         text: for all text features of candidates.
         features: single ones by name: of the query where there is a query id or a history, of the content where
             there is other content, else of whichever side has them. Strings are read by the feature's kind.
@@ -74,7 +76,7 @@ def answer(
 
     Raises:
         UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone.
-        DataError: a picture or a sound that cannot be read.
+        DataError: a picture, a sound or a video that cannot be read.
     """
     features = dict(features or {})
     if not 1 <= k <= MAX_K:
@@ -84,7 +86,7 @@ def answer(
             f"{model.path}: {model.about['model']} is a ranking model, which scores pairs and finds nothing by itself; "
             "export it behind a retrieval model: tfmmrec export RUN --retriever RUN (retriever=RUN)"
         )
-    content = {"image": image, "audio": audio, "text": text}
+    content = {"image": image, "audio": audio, "video": video, "text": text}
     content = {kind: value for kind, value in content.items() if value is not None}
     if _asks_for_content(model, query_id, history, content, features):
         if dataset is not None:
@@ -104,7 +106,7 @@ def _asks_for_content(model, query_id, history, content, features) -> bool:
     if asks_query or asks_content:
         return asks_content
     if not features:
-        raise UsageError("nothing is asked; give a query id, a history, an image, audio, a text, or features")
+        raise UsageError("nothing is asked; give a query id, a history, an image, audio, a video, a text, or features")
     sides = {
         side: all(name in getattr(model.schema, side).features for name in features)
         for side in ("queries", "candidates")
@@ -246,7 +248,7 @@ def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any
 
 
 def media(kind: str, value: str | Path | bytes) -> bytes:
-    """A picture's or a sound's bytes as the graph decodes them.
+    """A picture's, a sound's or a video's bytes as the graph decodes them.
 
     Raises:
         DataError: no such file, or not a whole one.
