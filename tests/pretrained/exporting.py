@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import keras
 import keras_hub
@@ -160,6 +161,8 @@ def main(folder: Path) -> None:
     for make in (bert, pictures, clip, applications):
         make(folder, checkpoints)
     refuse(folder, "unknown preset", "bert_tiny_en_uncaste")
+    with patch.object(keras_hub.models.Backbone, "from_preset", side_effect=ConnectionError("no route to it")):
+        refuse(folder, "no network", "bert_tiny_en_uncased")
     np.savez(folder / "expected.npz", **expected)
     (folder / "refused.json").write_text(json.dumps(refused))
     assert "tf_keras" not in sys.modules, "Keras 2 and Keras 3 met"

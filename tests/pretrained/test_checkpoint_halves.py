@@ -105,6 +105,7 @@ def test_the_halves_of_a_pair_meet_in_one_space(exported):
         ("pooling of a pair", "its halves pool by themselves, so --pooling has no meaning"),
         ("unknown preset", "DataError: bert_tiny_en_uncaste: expected a KerasHub preset's name"),
         ("unknown preset", "found none; did you mean bert_tiny_en_uncased?"),
+        ("no network", "bert_tiny_en_uncased: cannot be fetched, or not be read: no route to it; where there"),
     ],
 )
 def test_what_cannot_be_exported(exported, name, message):

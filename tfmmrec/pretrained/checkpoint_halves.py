@@ -176,6 +176,11 @@ def _loading(request: ExportRequest, what: str, misfit: str) -> Iterator[None]:
                 f"{request.source}: expected a KerasHub preset's name, a checkpoint's directory, applications:NAME, "
                 f"or a TF-Hub handle or directory, found none{f'; did you mean {near[0]}?' if near else ''}"
             ) from error
+        if request.kind == "preset" or "://" in request.source:
+            raise DataError(
+                f"{request.source}: cannot be fetched, or not be read: {message}; where there is no way to it, name a "
+                f"directory that holds the checkpoint"
+            ) from error
         if isinstance(error, FileNotFoundError):
             raise DataError(f"{request.source}: {what} is missing: {message}; put the file beside the rest") from error
         raise DataError(f"{request.source}: {misfit}: {message}") from error
