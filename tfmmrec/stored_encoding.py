@@ -19,6 +19,7 @@ from tfmmrec.encoders.saved_model import SavedModelEncoder
 BATCH = 64
 ROWS_PER_PART = 4096
 """So much work a kill loses at most."""
+_READS = ("input_kind", "height", "width", "seconds")  # of an encoder's config: what it makes of a content
 
 
 def default_root() -> Path:
@@ -30,7 +31,7 @@ def encoder_fingerprint(encoder: SavedModelEncoder) -> str:
     """A digest of all that a frozen encoder's vectors depend on, beside the content."""
     folder = Path(hub.resolve(encoder.handle))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    own = {key: value for key, value in encoder.get_config().items() if key in ("input_kind", "height", "width")}
+    own = {key: value for key, value in encoder.get_config().items() if key in _READS}
     told = [*hash_files(folder, files), sorted(own.items()), encoder.compute_dtype]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 

@@ -14,7 +14,13 @@ from PIL import Image
 
 from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
-from tests.encoders.reusable import write_image_halves, write_image_model, write_text_halves, write_text_model
+from tests.encoders.reusable import (
+    write_image_halves,
+    write_image_model,
+    write_text_halves,
+    write_text_model,
+    write_waveform_model,
+)
 from tfmmrec.encoders import (
     AudioEncoder,
     CategoryEncoder,
@@ -28,6 +34,7 @@ from tfmmrec.encoders import (
     SequenceHistoryEncoder,
     TextEncoder,
     VideoEncoder,
+    WaveformModelEncoder,
 )
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -89,6 +96,14 @@ def _saved_model(write, kind: str, mode: str, dim: int, **options) -> Callable[[
         path = folder / f"{write.__name__}_{dim}"
         handle = str(path) if path.exists() else write(path, dim)
         return SavedModelEncoder(handle, kind, mode=mode, **options)
+
+    return make
+
+
+def _waveform_model(mode: str) -> Callable[[Path], WaveformModelEncoder]:
+    def make(folder: Path) -> WaveformModelEncoder:
+        path = folder / "audio"
+        return WaveformModelEncoder(str(path) if path.exists() else write_waveform_model(path), 1.0, mode)
 
     return make
 
@@ -241,5 +256,11 @@ ENCODERS: list[EncoderPart] = [
             ("text", write_text_halves, "text", TEXTS, ["", "  "]),
             ("pictures", write_image_halves, "image", PICTURES, [b"", b""]),
         )
+    ),
+    *(
+        EncoderPart(
+            f"saved model of sounds, {mode}", _waveform_model(mode), SOUNDS, [b"", b""], frozen=mode == "cached"
+        )
+        for mode in ("cached", "finetuned")
     ),
 ]

@@ -77,6 +77,19 @@ def write_image_halves(folder: Path, dim: int = 3, size: int = 8) -> str:
     return _write(folder, call, [kernel], [kernel], preprocess=preprocess, encode=encode)
 
 
+def write_waveform_model(folder: Path, dim: int = 3, as_tuple: bool = False, batched: bool = False) -> str:
+    """A waveform `[samples]` -> for each half second the loudness times a row, `[frames, dim]`, as VGGish answers."""
+    row = tf.Variable(np.arange(1, dim + 1, dtype=np.float32), name="row")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None] if batched else [None], tf.float32)])
+    def call(waveform):
+        frames = tf.signal.frame(waveform, 8000, 8000)
+        vectors = tf.reduce_mean(tf.abs(frames), axis=-1, keepdims=True) * row
+        return (tf.zeros([1]), vectors, tf.zeros([2])) if as_tuple else vectors
+
+    return _write(folder, call, [row], [row])
+
+
 def write_image_model(folder: Path, dim: int = 3) -> str:
     """Floats in [0, 1] `[batch, height, width, 3]` -> the mean colour through a matrix, `[batch, dim]`."""
     kernel = tf.Variable(np.random.default_rng(1).normal(size=(3, dim)).astype(np.float32), name="kernel")

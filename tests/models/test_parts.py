@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders.reusable import write_waveform_model
 from tfmmrec.data.statistics import FeatureStatistics
 from tfmmrec.encoders import (
     AudioEncoder,
@@ -12,6 +13,7 @@ from tfmmrec.encoders import (
     PrecomputedEncoder,
     TextEncoder,
     VideoEncoder,
+    WaveformModelEncoder,
 )
 from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.schema import Feature
@@ -74,6 +76,13 @@ def test_sounds():
     encoder = feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4, **options)
     assert (encoder.seconds, encoder.features, encoder.mode, encoder.dim) == (2.0, "mfcc", "finetuned", 4)
     assert feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_sounds_through_a_pretrained_encoder(tmp_path):
+    options = {"pretrained": {"sound": write_waveform_model(tmp_path / "m")}, "pretrained_mode": "frozen"}
+    encoder = feature_encoder("sound", Feature(kind="audio"), FeatureStatistics(), 4, **options, audio_seconds=2.0)
+    assert type(encoder) is WaveformModelEncoder
+    assert (encoder.seconds, encoder.mode, encoder.name, encoder.dim) == (2.0, "frozen", "sound", 3)
 
 
 def test_videos():

@@ -19,5 +19,6 @@ __getattr__, __dir__, __all__ = attach(
         "TextEncoder": "text",
         "VideoEncoder": "video",
         "VocabularyLookup": "vocabulary",
+        "WaveformModelEncoder": "waveform_model",
     },
 )

@@ -36,10 +36,13 @@ class SavedModelEncoder(Encoder):
         DataError: the handle cannot be loaded, is not reusable, or reads the other kind: what was found and needed.
     """
 
+    kinds = ("text", "image")
+    """What it may read; of a subclass others."""
+
     def __init__(
         self,
         handle: str,
-        input_kind: Literal["text", "image"],
+        input_kind: Literal["text", "image", "audio"],
         mode: Mode = "cached",
         height: int = 224,
         width: int = 224,
@@ -48,8 +51,8 @@ class SavedModelEncoder(Encoder):
         super().__init__(**kwargs)
         if mode not in ("frozen", "cached", "finetuned"):
             raise UsageError(f"mode must be frozen, cached or finetuned, got {mode!r}")
-        if input_kind not in ("text", "image"):
-            raise UsageError(f"input_kind must be text or image, got {input_kind!r}")
+        if input_kind not in self.kinds:
+            raise UsageError(f"input_kind must be {' or '.join(self.kinds)}, got {input_kind!r}")
         self.handle = str(handle)
         self.input_kind = input_kind
         self.mode = mode
@@ -74,7 +77,7 @@ class SavedModelEncoder(Encoder):
         loaded = self.module.resolved_object
         self.has_halves = all(callable(getattr(loaded, half, None)) for half in ("preprocess", "encode"))
         reads_pictures = self.has_halves and "pixels" in loaded.preprocess(tf.constant([""]))
-        if self.has_halves and reads_pictures != (input_kind == "image"):
+        if self.has_halves and (reads_pictures != (input_kind == "image") or input_kind == "audio"):
             raise DataError(
                 f"{self.handle}: reads {'pictures' if reads_pictures else 'texts'}, but is given a feature of kind "
                 f"{input_kind}; name the encoder for another feature, or export one for this"

@@ -60,7 +60,7 @@ class VideoEncoder(Encoder):
         self.num_frames = num_frames
         self.pooling = pooling
         self.filters = tuple(filters)
-        self.frame_encoder = frame_encoder or ImageEncoder(dim, height, width, filters, "finetuned", name="frame")
+        self.frame_encoder = frame_encoder or ImageEncoder(dim, height, width, filters, mode, name="frame")
         self.height, self.width = self.frame_encoder.height, self.frame_encoder.width
         if pooling == "attention":
             self.hidden = tf.keras.layers.Dense(dim, activation="tanh", name="hidden")

@@ -58,15 +58,20 @@ def feature_encoder(
         video_mode: cached or finetuned, for the small video network.
         video_frames: how many frames of a video it sees, evenly spread.
         video_pooling: mean, attention or gru, of the frames' vectors.
-        pretrained: text or image feature of candidates -> TF-Hub handle or directory of the SavedModel that encodes it.
+        pretrained: text, image or audio feature of candidates -> TF-Hub handle or directory of the SavedModel that
+            encodes it.
         pretrained_mode: frozen, cached or finetuned, of those.
 
     Raises:
-        UsageError: a pretrained encoder for a feature that is neither a text nor an image.
+        UsageError: a pretrained encoder for a feature that is no text, image or sound.
     """
     if pretrained and name in pretrained:
-        if feature.kind not in ("text", "image"):
-            raise UsageError(f"pretrained: {name} is of kind {feature.kind}, but encoders are for text and image")
+        if feature.kind not in ("text", "image", "audio"):
+            raise UsageError(f"pretrained: {name} is of kind {feature.kind}, but they are for text, image and audio")
+        if feature.kind == "audio":
+            from tfmmrec.encoders.waveform_model import WaveformModelEncoder  # as below
+
+            return WaveformModelEncoder(pretrained[name], max(audio_seconds, 1.0), pretrained_mode, name=name)
         from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
 
         return SavedModelEncoder(pretrained[name], feature.kind, mode=pretrained_mode, name=name)
