@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tests.conformance.models import SMALL
 from tests.encoders.reusable import write_image_model
+from tests.serving.catalogue import recordings
 from tfmmrec import preparation
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
@@ -175,3 +176,15 @@ def test_words_that_texts_share_get_the_semantics_of_all_of_them(dataset, statis
     (name,) = found.encoder_weights
     other.candidate_tower.encoders[name].set_weights(found.encoder_weights[name])  # as a training does
     np.testing.assert_array_equal(other.scorer.table.embeddings, table.embeddings)
+
+
+def test_sounds_and_videos_are_learnt_and_cached_as_pictures_are(prepared_in, tmp_path):
+    dataset, sizes = recordings(num_candidates=90, num_queries=30), {"audio_seconds": 0.2, "video_frames": 3}
+    found, model, told = prepared_in(tmp_path, dataset, compute_statistics(dataset), **sizes)
+    assert {"sound: training", "cover: training"} <= {what for what, _, _ in told}
+    for name, kind in (("sound", "audio"), ("cover", "video")):
+        encoder, table = model.candidate_tower.encoders[name], found.candidate_tables[name]
+        assert set(table) == {"vector", "present"} and table["present"].sum() == 89 and not encoder.trainable
+        inputs = encoder.preprocess(tf.constant(dataset.candidates.media_bytes(name, np.arange(3, 9), kind)))
+        np.testing.assert_allclose(table["vector"][3:9], encoder(inputs)["vector"], atol=1e-3)
+        same(found.encoder_weights[name], encoder.get_weights())

@@ -180,7 +180,7 @@ def build_bm3(
 ) -> Bm3Model:
     """Builds BM3 for a dataset: what a query and its candidate predict of each other, and content of its candidate.
 
-    Content is the candidates' texts, pictures and vectors. The views that are predicted are the vectors themselves
+    Content is the candidates' texts, media and vectors. The views that are predicted are the vectors themselves
     after dropout, without a gradient: the paper needs neither negatives nor a second network. See `Bm3Model` for its
     equations; its −cos is 1 − cos here. A candidate that is not in the graph gets the mean of its nearest neighbours'
     vectors, see `GraphCandidates`. A query that train does not have is embedded exactly by its history, see

@@ -160,7 +160,7 @@ def build_freedom(
 ) -> FreedomModel:
     """Builds FREEDOM for a dataset: LightGCN over drawn edges, plus embeddings propagated among what looks alike.
 
-    Content is the candidates' texts, pictures and vectors, and each has a frozen graph: see `FrozenPropagation` and
+    Content is the candidates' texts, media and vectors, and each has a frozen graph: see `FrozenPropagation` and
     `FreedomModel`. The authors draw the edges anew in every epoch, here in every step, from which a model sees more
     graphs in the same time. A candidate that is not in the graph gets the mean of its nearest neighbours' vectors, see
     `GraphCandidates`. A query that train does not have is embedded exactly by its history, see `GraphModel`.

@@ -74,7 +74,7 @@ def graph_towers(
         num_neighbors: of a candidate outside the graph.
         max_history: a query's vector is exact up to so many candidates in train. Histories are as long as the longest
             in train needs, but not longer than this, or than the schema's.
-        feature_dim: size of the vectors that the small networks for pictures and sounds learn.
+        feature_dim: size of the vectors that the small networks for pictures, sounds and videos learn.
         **encoding: of candidates' features, as `feature_encoder` takes it; all is cached.
 
     Raises:

@@ -11,7 +11,7 @@ from tfmmrec.types import UsageError
 
 
 def tags_task(schema: Schema, statistics: Statistics, feature: str | None, max_labels: int) -> LabelTask | None:
-    """Tags are the values of a category with several of them, predicted from texts, images, sounds and vectors.
+    """Tags are the values of a category with several of them, predicted from all content.
 
     Args:
         schema: the dataset's description.

@@ -68,7 +68,7 @@ def build_lattice(
 ) -> LatticeModel:
     """Builds LATTICE for a dataset: LightGCN, plus embeddings propagated among what is alike by learned projections.
 
-    Content is the candidates' texts, pictures and vectors, and each has a graph of its own: see `LatentPropagation` for
+    Content is the candidates' texts, media and vectors, and each has a graph of its own: see `LatentPropagation` for
     the paper's equations. No similarity of all pairs is held: a graph has the nearest alone, looked up in parts, once
     an epoch. A candidate that is not in the graph of interactions gets the mean of its nearest neighbours' vectors, see
     `GraphCandidates`. A query that train does not have is embedded exactly by its history, see `GraphModel`.

@@ -28,7 +28,7 @@ def build_lightgcn(
 ) -> GraphModel:
     """Builds LightGCN for a dataset: the mean over layers of embeddings propagated along interactions.
 
-    As in the paper it learns of ids alone. Content (texts, pictures, vectors) is read where an id is not in the graph:
+    As in the paper it learns of ids alone. Content (texts, media, vectors) is read where an id is not in the graph:
     such a candidate gets the mean of its nearest neighbours' vectors, see `GraphCandidates`. A query that train does
     not have is embedded exactly by its history, see `GraphModel`, one without a history has no vector.
 

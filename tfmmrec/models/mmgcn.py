@@ -30,7 +30,7 @@ def build_mmgcn(
 ) -> GraphModel:
     """Builds MMGCN for a dataset: vectors propagated along interactions, through nonlinear layers, in each modality.
 
-    The modalities are the candidates' texts, pictures and vectors; queries have a vector of their own for each. See
+    The modalities are the candidates' texts, media and vectors; queries have a vector of their own for each. See
     `ModalityPropagation` and `ModalityLayer` for the paper's equations. A candidate that is not in the graph gets the
     mean of its nearest neighbours' vectors, see `GraphCandidates`. A query that train does not have is embedded exactly
     by its history, as a node without embeddings of its own; one without a history has no vector.
