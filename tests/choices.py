@@ -48,6 +48,7 @@ def learn(
     callbacks=(),
     progress: bool = False,
     resume: bool = False,
+    start_from: Path | None = None,
     **options: Any,
 ) -> Run:
     """Trains a small model; `options` are the training's."""
@@ -61,6 +62,7 @@ def learn(
         callbacks,
         resume=resume,
         progress=progress,
+        start_from=start_from,
     )
 
 

@@ -18,6 +18,7 @@ from tfmmrec.encoders.text_tokens import WordTokens
 from tfmmrec.latent_semantics import latent_semantics
 from tfmmrec.runs import RunConfig, save_arrays
 from tfmmrec.towers import Tower
+from tfmmrec.transfer import transfer_weights
 
 _FACTORS = 32  # of the interactions, that the small networks learn to predict
 
@@ -44,6 +45,7 @@ def prepare(
     interactions: Interactions,
     folder: Path,
     progress: Progress | None = None,
+    start: tf.keras.Model | None = None,
 ) -> Prepared:
     """Preprocesses both sides once; learns words, trains the small networks for a while, runs cached encoders.
 
@@ -54,6 +56,7 @@ def prepare(
         interactions: what the small networks may learn from.
         folder: of the run; vectors of our own cached encoders are kept there, so that a resumed training has the same.
         progress: told what has been done.
+        start: a trained model, whose words and small networks are taken where it has them: they learn nothing anew.
     """
     schema, tower = config.data_schema, model.candidate_tower
     features = schema.candidates.features
@@ -62,9 +65,12 @@ def prepare(
         preprocess_entities(model.query_tower, dataset.queries, schema.queries.features, progress=progress),
         preprocess_entities(tower, dataset.candidates, features, only=own, progress=progress),
     )
+    taken = {} if start is None else transfer_weights(start, model)
+    learned = {name for name in tower.encoders if taken.get(f"candidate_tower/{name}", 0.0) > 0.0}
     for name, encoder in tower.encoders.items():
         if isinstance(encoder, TextEncoder) and encoder.mode == "finetuned":
-            _learn_words(encoder, prepared.candidate_tables[name]["words"], config.options["seed"])
+            if name not in learned:
+                _learn_words(encoder, prepared.candidate_tables[name]["words"], config.options["seed"])
             prepared.encoder_weights[name] = encoder.get_weights()
     prepared.encoder_weights |= _shared_words(tower, prepared.candidate_tables, config.options["seed"])
     for name in tower.cached_features:
@@ -76,7 +82,9 @@ def prepare(
             )
             continue
         if not path.exists():
-            _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress)
+            _write_cached(
+                path, name, encoder, name in learned, model, dataset, config, interactions, prepared, progress
+            )
         with np.load(path) as kept:
             weights = [kept[key] for key in sorted(kept) if key.startswith("weight_")]
             prepared.candidate_tables[name] = {key: kept[key] for key in kept if not key.startswith("weight_")}
@@ -85,11 +93,13 @@ def prepare(
     return prepared
 
 
-def _write_cached(path, name, encoder, model, dataset, config, interactions, prepared, progress) -> None:
+def _write_cached(path, name, encoder, learned, model, dataset, config, interactions, prepared, progress) -> None:
     tower, features, seed = model.candidate_tower, config.data_schema.candidates.features, config.options["seed"]
     inputs = preprocess_entities(tower, dataset.candidates, features, only=(name,), progress=progress)[name]
     encoder.trainable = True  # it has to learn before it can be cached
-    if isinstance(encoder, TextEncoder):
+    if learned:
+        pass  # by another model
+    elif isinstance(encoder, TextEncoder):
         _learn_words(encoder, inputs["words"], seed)
     else:
         factors = collaborative_factors(interactions, _FACTORS, seed)

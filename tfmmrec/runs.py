@@ -48,6 +48,7 @@ class RunConfig(BaseModel):
     dataset: str | None = None
     dataset_config: str | None = None
     dataset_fingerprint: str = ""
+    start_from: str | None = None
     finished: bool = False
     num_epochs: int = 0
     validation: dict[str, float] = {}

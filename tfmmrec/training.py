@@ -40,6 +40,7 @@ from tfmmrec.runs import (
 )
 from tfmmrec.strategies import make_strategy
 from tfmmrec.training_options import TrainingOptions, check_monitor, options_of
+from tfmmrec.transfer import transfer_weights
 from tfmmrec.types import DataError
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
@@ -56,6 +57,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     dataset_config: str | None = None,
+    start_from: str | Path | None = None,
 ) -> Run:
     """Trains a model and leaves a run folder.
 
@@ -69,6 +71,7 @@ def train(
         resume: go on where a killed training stood; everything else is then read from the run.
         progress: show progress bars.
         dataset_config: the name of the config file the dataset was loaded with, for the record.
+        start_from: a finished run, of this catalogue or another; see `transfer_weights`.
 
     Returns:
         The finished run.
@@ -91,12 +94,12 @@ def train(
         else:
             resume = False
             lock.check_new()
-            config = _new_config(dataset, model, hyperparameters, options, dataset_config)
+            config = _new_config(dataset, model, hyperparameters, options, dataset_config, start_from)
             check_monitor(config.options["monitor"], callbacks)
         return _Training(dataset, run, config, callbacks, progress, resume, lock).execute()
 
 
-def _new_config(dataset, model, hyperparameters, options, dataset_config) -> RunConfig:
+def _new_config(dataset, model, hyperparameters, options, dataset_config, start_from) -> RunConfig:
     check_hyperparameters(model, own := hyperparameters or {})
     return RunConfig(
         run_id=uuid.uuid4().hex,
@@ -108,6 +111,7 @@ def _new_config(dataset, model, hyperparameters, options, dataset_config) -> Run
         dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
         dataset_config=dataset_config,
         dataset_fingerprint=dataset.fingerprint,
+        start_from=None if start_from is None else str(Path(start_from).resolve()),
     )
 
 
@@ -138,6 +142,7 @@ class _Training:
             tf.keras.mixed_precision.set_global_policy(previous_policy)
 
     def _execute(self) -> Run:
+        self.start = None if self.config.start_from is None else load_run(self.config.start_from).model
         if not self.resume:
             self.statistics = compute_statistics(self.dataset)
             self._build()  # refuses wrong hyperparameters before anything is written
@@ -150,7 +155,7 @@ class _Training:
         self.strategy = make_strategy(self.options.strategy)
         state = read_state(self.run)
         fit_part, valid = self._validation_split()
-        self.prepared = prepare(self._build(), self.dataset, self.config, fit_part, self.run, self._show)
+        self.prepared = prepare(self._build(), self.dataset, self.config, fit_part, self.run, self._show, self.start)
         if state.get("phase") != "refit":
             keeper, model = self._fit("select", fit_part, valid, self.options.epochs)
             best = keeper.best_epoch
@@ -208,6 +213,8 @@ class _Training:
             model = self._build(None if interactions is self.dataset.train else interactions)
             for name, weights in self.prepared.encoder_weights.items():
                 model.candidate_tower.encoders[name].set_weights(weights)
+            if self.start is not None:
+                transfer_weights(self.start, model)
             stream = self._stream(model, interactions)
             model.compile(optimizer=make_optimizer(model, options, stream.steps_per_epoch))
             model.optimizer.build(model.trainable_variables)

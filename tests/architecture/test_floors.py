@@ -23,7 +23,7 @@ FLOORS = (
     ("encoders", "fusion", "alignment", "losses", "metrics"),
     ("stored_encoding", "towers"),
     ("models",),
-    ("zoo", "search"),
+    ("transfer", "zoo", "search"),
     ("evaluation", "baselines", "embedding"),
     ("baseline_evaluation", "bulk_embedding", "collaborative", "latent_semantics", "run_lock", "runs", "strategies", "training_options"),
     ("model_settings",),

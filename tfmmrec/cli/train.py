@@ -38,6 +38,13 @@ def train(
     no_refit: Annotated[
         bool, typer.Option("--no-refit", help="Keep the best epoch's weights; do not train on the validation part.")
     ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="A finished run, of this catalogue or another, whose words, pictures and fusion it begins with.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training stood.")] = False,
     json: Json = False,
 ) -> dict[str, Any]:
@@ -70,7 +77,7 @@ def train(
         given = {*settings, *(name for name, value in flags.items() if value is not None)}
         _check_same(begun, model, own | options.model_dump(), given)
     noted = _note(found.issues)
-    finished = fit(found, run, model, own, options, resume=resume, dataset_config=named)
+    finished = fit(found, run, model, own, options, resume=resume, dataset_config=named, start_from=start_from)
     _note(found.issues, noted)  # pictures are read while they are encoded
     validation = {name.removeprefix("val_"): value for name, value in finished.config.validation.items()}
     answer = {"run": str(run), "model": model, "num_epochs": finished.config.num_epochs, "validation": validation}

@@ -1,0 +1,80 @@
+"""A model begins with what another one has learned of words, values, pictures and sounds, and of how to fuse them.
+
+Ids of one catalogue mean nothing in another. Words and values do, wherever both have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfmmrec.encoders.category import CategoryEncoder
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.encoders.text import TextEncoder
+from tfmmrec.encoders.text_tokens import WordTokens
+from tfmmrec.towers import Tower
+
+_SIDES = ("query_tower", "candidate_tower", "history_tower")
+_PARTS = ("fusion", "head")
+
+
+def transfer_weights(source: tf.keras.Model, target: tf.keras.Model) -> dict[str, float]:
+    """Gives a built model the weights of another's towers, ids aside.
+
+    A part is taken where the other model has one of its name and kind whose weights have the same shapes.
+
+    Args:
+        source: a trained model.
+        target: what takes them.
+
+    Returns:
+        `tower/part` -> which share of it was taken, for those parts that have weights.
+    """
+    taken = {}
+    for side in _SIDES:
+        own, other = getattr(target, side, None), getattr(source, side, None)
+        if not isinstance(own, Tower):
+            continue
+        encoders: Mapping[str, Encoder] = other.encoders if isinstance(other, Tower) else {}
+        for name, encoder in own.encoders.items():
+            if encoder.weights and encoder.handle is None:
+                taken[f"{side}/{name}"] = transfer_encoder(encoders.get(name), encoder)
+        for part in _PARTS:
+            layer = getattr(own, part)
+            if layer is not None and layer.weights:
+                taken[f"{side}/{part}"] = _take_whole(getattr(other, part, None), layer)
+    return taken
+
+
+def transfer_encoder(source: Encoder | None, target: Encoder) -> float:
+    """Gives an encoder the weights of another: of words and values those that both know, of all others everything.
+
+    Words that the other does not know begin at zero, since a catalogue's own semantics have other axes; values keep
+    what they begin with.
+
+    Returns:
+        Which share was taken; 0 of ids, and where the two do not fit together.
+    """
+    if isinstance(target, IdentifierEncoder | WordTokens):
+        return 0.0
+    if not isinstance(target, CategoryEncoder | TextEncoder):
+        return _take_whole(source, target)
+    if type(source) is not type(target) or source.dim != target.dim or not target.vocabulary:
+        return 0.0
+    table, other = target.embeddings.numpy(), source.embeddings.numpy()
+    places = {value: place for place, value in enumerate(source.vocabulary)}
+    rows = [row for row, value in enumerate(target.vocabulary) if value in places]
+    if isinstance(target, TextEncoder):
+        table[:] = 0.0
+    table[rows] = other[[places[target.vocabulary[row]] for row in rows]]
+    target.embeddings.assign(table)
+    return len(rows) / len(target.vocabulary)
+
+
+def _take_whole(source: tf.keras.layers.Layer | None, target: tf.keras.layers.Layer) -> float:
+    if type(source) is not type(target) or [w.shape for w in source.weights] != [w.shape for w in target.weights]:
+        return 0.0
+    target.set_weights(source.get_weights())
+    return 1.0
