@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfmmrec
 from tests.encoders.reusable import NUM_BUCKETS, text_table, write_text_model
 from tfmmrec.pretrained import ExportRequest, read_card, run_export
 from tfmmrec.types import DataError, UsageError
@@ -43,6 +44,8 @@ def test_a_process_of_its_own_does_it(tmp_path):
     np.testing.assert_allclose(model(tf.constant(["red"]))[0], text_table(4)[row])
     assert said == [f"reading {tmp_path / 'm'}", "writing the SavedModel"]
     assert names(tmp_path / "out") == ["texts"]
+    assert card["licence"] is None and not card["untrained"] and len(card["fingerprint"]) == 64
+    assert card["versions"]["tfmmrec"] == tfmmrec.__version__ and card["versions"]["tensorflow"] == tf.__version__
     assert read_card(tmp_path / "out" / "texts") == {"format": "tfmmrec-encoder", **card}
 
 

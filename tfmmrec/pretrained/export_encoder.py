@@ -59,7 +59,8 @@ def export_encoder(request: ExportRequest, folder: Path, stage: Stage = lambda t
     stage(f"reading {request.source}")
     halves = _halves(request)
     versions = {"tfmmrec": tfmmrec.__version__} | {name: version(name) for name in _LIBRARIES}
-    halves = replace(halves, card=halves.card | {"untrained": request.untrained, "versions": versions})
+    card = {"licence": None} | halves.card | {"untrained": request.untrained, "versions": versions}
+    halves = replace(halves, card=card)
     stage("writing the SavedModel")
     return write_halves(halves, folder)
 
