@@ -43,7 +43,7 @@ class VideoEncoder(Encoder):
         height: int = 64,
         width: int = 64,
         pooling: Literal["mean", "attention", "gru"] = "mean",
-        filters: Sequence[int] = (16, 32, 64, 96),
+        filters: Sequence[int] = (8, 16, 32, 64),
         mode: Literal["cached", "finetuned"] = "cached",
         frame_encoder: Encoder | None = None,
         **kwargs,
