@@ -25,7 +25,7 @@ class TrainingOptions(BaseModel):
         encoder_learning_rate: the learning rate, in its place, of the last layer of fine-tuned pretrained encoders.
         encoder_layer_decay: each of their layers has so many times the rate of the one behind it.
         encoder_layers: only so many of their last layers are trained; all when None.
-        unfreeze_every: epochs after which one more of their layers is trained, the last first; 0 for all from the start.
+        unfreeze_every: epochs after which one more of their layers is trained, the last first; 0: all from the start.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
         strategy: auto, cpu or mirrored.

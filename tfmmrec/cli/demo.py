@@ -12,6 +12,7 @@ from tfmmrec.cli.output import Json, console, table
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
+    from tfmmrec.cli.demo_catalogues import DemoCatalogue
     from tfmmrec.data.dataset import Dataset
     from tfmmrec.evaluation import Evaluation
 
@@ -21,32 +22,39 @@ K = 20
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder that everything is written into.")] = Path("demo"),
+    catalogue: Annotated[
+        str, typer.Option(help="fashion (pictures and words) or songs (sounds, moving covers and words).")
+    ] = "fashion",
     seed: Annotated[int, typer.Option(help="Of the catalogue and of the training.")] = 0,
     json: Json = False,
 ) -> dict[str, Any]:
-    """Go the whole way on the embedded catalogue `fashion`: train, evaluate, export, ask, report.
+    """Go the whole way on an embedded catalogue: train, evaluate, export, ask, report.
 
     A second demo in the same folder trains anew; the catalogue is generated once.
     """
     from tfmmrec.callbacks.stage_bar import StageBar
+    from tfmmrec.cli.demo_catalogues import CATALOGUES
     from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.data.fashion import write_fashion
     from tfmmrec.run_evaluation import evaluate_run, run_files
     from tfmmrec.serving.export import export_run
 
+    if catalogue not in CATALOGUES:
+        raise UsageError(f"--catalogue must be {' or '.join(CATALOGUES)}, got {catalogue!r}")
+    shown = CATALOGUES[catalogue]
     progress = StageBar()
-    _say("The catalogue: garments with pictures and words, shoppers, and what they chose ...")
-    folder = write_fashion(out / "fashion", seed=seed)
+    _say(f"The catalogue: {shown.about} ...")
+    folder = shown.write(out / catalogue, seed)
     dataset = load_dataset(folder)
     counts = dataset.summary()
     _say(
-        f"  {counts['num_candidates']:,} garments, {counts['num_cold_candidates']:,} of them cold (nobody has chosen "
-        f"them yet), {counts['num_queries']:,} shoppers, {dataset.train.num_rows:,} choices to learn from"
+        f"  {counts['num_candidates']:,} {shown.candidates}, {counts['num_cold_candidates']:,} of them cold (nobody "
+        f"has chosen them yet), {counts['num_queries']:,} {shown.queries}, {dataset.train.num_rows:,} choices to learn "
+        "from"
     )
     evaluations = {}
     for name, title in MODELS.items():
         _say(f"Training {title} ({name}) ...")
-        run = _train(dataset, out / "runs" / name, name, seed)
+        run = _train(dataset, out / shown.runs / name, name, seed)
         main = name == "two_tower"
         evaluations[name] = evaluate_run(run, ks=(10, K), dataset=dataset, baselines=main, progress=progress)
     _say("Exporting the multimodal model for TensorFlow Serving ...")
@@ -57,12 +65,12 @@ def demo(
         "model": exported,
         "report": run_files(run.path)["report"],
     }
-    _show(answer)
-    answer["questions"] = _ask(exported, dataset)
+    _show(answer, shown.candidates.capitalize())
+    answer["questions"] = _ask(exported, dataset, shown)
     _say("")
     _say(f"The report, with pictures: {answer['report']}")
     _say(f"The model, for TensorFlow Serving: {exported}")
-    _say(f'Ask it: tfmmrec query {exported} --text "linen for the beach in summer"')
+    _say(f'Ask it: tfmmrec query {exported} --text "{shown.text}"')
     return answer
 
 
@@ -111,7 +119,7 @@ def _measured(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
     return {"metrics": rows, "warm_against_id_only": difference._asdict()}
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show(answer: dict[str, Any], candidates: str) -> None:
     rows = []
     for title, slices in answer["metrics"].items():
         cells = [title]
@@ -120,40 +128,30 @@ def _show(answer: dict[str, Any]) -> None:
             cells += [slices[name][f"recall@{K}"], slices[name][f"ndcg@{K}"], None if share is None else f"{share:.0%}"]
         rows.append(cells)
     heads = [f"{name}\n{what}" for name in ("warm", "cold") for what in (f"Recall@{K}", f"NDCG@{K}", "of the best")]
-    title = "Garments of the test: warm among all, cold among the cold"
+    title = f"{candidates} of the test: warm among all, cold among the cold"
     console().print(table(["", *heads], rows, title=title, numbers=range(1, 7)))
     cold = {title: slices["cold"][f"ndcg@{K}"] for title, slices in answer["metrics"].items()}
     chance = max(cold["ID-only"], cold["MostPop"])  # where nothing is known all scores are equal: MostPop is chance
-    low, high = (answer["warm_against_id_only"][side] for side in ("low", "high"))
+    warm = answer["warm_against_id_only"]
     _say(
-        f"Cold garments: {cold['multimodal'] / chance:.1f} times the better of ID-only and chance. Warm ones: "
-        f"{answer['warm_against_id_only']['difference']:+.1%} against ID-only (95% interval {low:+.1%} to {high:+.1%})."
+        f"Cold {candidates.lower()}: {cold['multimodal'] / chance:.1f} times the better of ID-only and chance. Warm "
+        f"ones: {warm['difference']:+.1%} against ID-only (95% interval {warm['low']:+.1%} to {warm['high']:+.1%})."
     )
 
 
-def _ask(exported: Path, dataset: Dataset) -> list[dict[str, Any]]:
-    """Asks the exported model for a known shopper, for a history, and for a picture and a text it has never seen."""
-    import io
-
-    import numpy as np
-
-    from tfmmrec.data.fashion import render_garment
+def _ask(exported: Path, dataset: Dataset, shown: DemoCatalogue) -> list[dict[str, Any]]:
+    """Asks the exported model for a known query, for a history, and for content that it has never seen."""
     from tfmmrec.serving.answers import answer
     from tfmmrec.serving.exported_model import load_exported
 
     model = load_exported(exported)
     known = dataset.queries.ids[0].as_py()
     history = dataset.candidates.ids.take(dataset.train.candidates_of(1)[:5]).to_pylist()
-    picture = io.BytesIO()
-    render_garment("dress", "red", "floral", np.random.default_rng(7)).save(picture, "PNG")
-    words = "breezy summer wear, washed flax linen for a day by the sea"
+    new, content = shown.question()
     questions = {
-        f"For the shopper {known}": {"query_id": known, "dataset": dataset},
+        f"For the {shown.queries.removesuffix('s')} {known}": {"query_id": known, "dataset": dataset},
         f"For someone who chose {', '.join(history)}": {"history": history},
-        f"Like a new picture of a red floral dress and the words '{words}'": {
-            "image": picture.getvalue(),
-            "text": words,
-        },
+        f"Like {new}": content,
     }
     asked = []
     for question, inputs in questions.items():

@@ -34,9 +34,7 @@ def export(
     untrained: Annotated[bool, typer.Option("--untrained", help="Random weights will do.")] = False,
     pooling: Annotated[
         str | None,
-        typer.Option(
-            help="mean, cls or max of tokens or cells; the checkpoint's own by default.", show_default=False
-        ),
+        typer.Option(help="mean, cls or max of tokens or cells; the checkpoint's own by default.", show_default=False),
     ] = None,
     max_length: Annotated[
         int | None,

@@ -69,13 +69,13 @@ class Drawn:
     oracle: Oracle
 
 
-WriteItems = Callable[[Path, Drawn, np.random.Generator, np.random.Generator], np.ndarray]
+WriteCandidates = Callable[[Path, Drawn, np.random.Generator, np.random.Generator], np.ndarray]
 """Called with (folder, what was drawn, randomness of the candidates, and of what is missing): writes the candidates'
 table and files, returns their ids `[num_candidates]`."""
 
 
 def write_catalogue(
-    folder: str | Path, design: Design, made_by: Mapping, dataset_yaml: str, write_items: WriteItems
+    folder: str | Path, design: Design, made_by: Mapping, dataset_yaml: str, write_candidates: WriteCandidates
 ) -> Path:
     """Writes a complete folder, whole or not at all; does nothing where it is there already, made in the same way.
 
@@ -84,7 +84,7 @@ def write_catalogue(
         design: of the catalogue.
         made_by: what the folder's content depends on: version, seed, num_candidates, num_queries, num_interactions.
         dataset_yaml: what the tables mean.
-        write_items: see `WriteItems`.
+        write_candidates: see `WriteCandidates`.
 
     Returns:
         The folder.
@@ -102,7 +102,7 @@ def write_catalogue(
         seeds = np.random.SeedSequence(made_by["seed"]).spawn(5)
         candidates, queries, choosing, parting, missing = (np.random.default_rng(seed) for seed in seeds)
         drawn = draw_catalogue(design, made_by, candidates, queries, choosing, parting)
-        _write_choices(staging, design, drawn, write_items(staging, drawn, candidates, missing))
+        _write_choices(staging, design, drawn, write_candidates(staging, drawn, candidates, missing))
         (staging / "dataset.yaml").write_text(dataset_yaml)
         (staging / f"{design.name}.json").write_text(json.dumps(made_by, indent=1) + "\n")
         staging.chmod(0o755)
