@@ -109,7 +109,7 @@ def write_log(folder: Path, num_rows: int, arguments: argparse.Namespace) -> Non
 
 def stream(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     """Loads a log and takes batches of it; the peaks and the seconds."""
-    sampler = _Sampler()
+    sampler = AnonymousPeak()
     import tfmmrec
     from tfmmrec.data.batches import InteractionBatches
 
@@ -141,7 +141,7 @@ def stream(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     }
 
 
-class _Sampler:
+class AnonymousPeak:
     """The highest RssAnon seen, in bytes."""
 
     def __init__(self):

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from tfmmrec.data import feature_store
 from tfmmrec.data.feature_store import FeatureStore, content_keys
 from tfmmrec.types import DataError, UsageError
 
@@ -45,6 +46,18 @@ def test_what_was_added_is_read_in_any_order(tmp_path):
         vectors, there = read(opened, "e", "a", "c", "a", "b")
         np.testing.assert_array_equal(vectors, [second[1], first[0], first[2], first[0], first[1]])
         assert there.tolist() == [False, True, True, True, False]
+
+
+def test_many_parts_are_one_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_store, "_RECENT", 10)  # so that old and recent keys are merged now and then
+    store, expected = FeatureStore(tmp_path, "abc", DIM), {}
+    for part in range(30):
+        names = [f"{part} {place}" for place in range(1 + part % 5)]
+        expected |= dict(zip(names, add(store, names, seed=part)[0], strict=True))
+    names = np.random.default_rng(0).permutation(list(expected)).tolist()
+    for opened in (store, FeatureStore(tmp_path, "abc", DIM)):
+        np.testing.assert_array_equal(read(opened, *names)[0], [expected[name] for name in names])
+        assert len(opened) == len(expected) and opened.places_of(keys("31 0"))[0] == -1
 
 
 def test_what_is_missing_is_told_apart(tmp_path):

@@ -19,6 +19,7 @@ from tfmmrec.types import DataError, UsageError
 DTYPES = ("float32", "float16")
 _KEY = np.dtype("S16")
 _FILES = ("keys", "vectors", "present")
+_RECENT = 65_536
 _LEFT_SECONDS = 3600.0  # whoever wrote a part for so long was killed
 
 
@@ -63,6 +64,9 @@ class FeatureStore:
         for left in self.folder.glob(".unfinished-*"):
             if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
+        self._parts: list[Path] = []
+        self._starts = np.zeros(1, np.int64)
+        self._index = _Index()
         self.reload()
 
     def _describe(self, own: dict) -> None:
@@ -86,24 +90,22 @@ class FeatureStore:
                 )
 
     def __len__(self) -> int:
-        return self._keys.size
+        return int(self._starts[-1])
 
     def reload(self) -> None:
         """Looks for parts that were added since it was opened, by this process or another."""
-        self._parts = [part for part in sorted(self.folder.glob("part-*")) if part.is_dir()]
-        keys = [np.load(part / "keys.npy") for part in self._parts]
-        self._starts = np.cumsum([0, *(len(part) for part in keys)])
-        keys = np.concatenate([np.empty(0, _KEY), *keys])
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
+        known = set(self._parts)
+        new = [part for part in sorted(self.folder.glob("part-*")) if part not in known and part.is_dir()]
+        added = [np.load(part / "keys.npy") for part in new]
+        self._parts += new
+        self._starts = np.concatenate([self._starts, self._starts[-1] + np.cumsum([len(keys) for keys in added])])
+        self._starts = self._starts.astype(np.int64)
+        if added:
+            self._index.add(np.concatenate(added))
 
     def places_of(self, keys: np.ndarray) -> np.ndarray:
         """Where contents are, int64 `[num_keys]`, -1 for those that are not there."""
-        keys = np.asarray(keys, _KEY)
-        if not len(self):
-            return np.full(keys.size, -1)
-        found = np.minimum(np.searchsorted(self._keys, keys), len(self) - 1)
-        return np.where(self._keys[found] == keys, self._order[found], -1)
+        return self._index.places_of(np.asarray(keys, _KEY))
 
     def add(self, keys: np.ndarray, vectors: np.ndarray, present: np.ndarray) -> None:
         """Adds a part: all of it or, if the process is killed, nothing.
@@ -128,7 +130,7 @@ class FeatureStore:
                 np.save(file, array)
                 file.flush()
                 os.fsync(file.fileno())
-        number = int(self._parts[-1].name.removeprefix("part-")) + 1 if self._parts else 0
+        number = max((int(part.name.removeprefix("part-")) for part in self._parts), default=-1) + 1
         while True:
             part = self.folder / f"part-{number:06d}"
             try:
@@ -167,3 +169,34 @@ class FeatureStore:
                 vectors[rows] = stored[places[rows] - start]
                 present[rows] = np.load(part / "present.npy")[places[rows] - start]
                 release(stored, vectors)
+
+
+class _Index:
+    """Keys in the order in which they came -> their places. What came last is sorted apart, so that adding is cheap."""
+
+    def __init__(self):
+        self._sorted = [(np.empty(0, _KEY), np.empty(0, np.int64)) for _ in range(2)]  # all but the last, and the last
+
+    def add(self, keys: np.ndarray) -> None:
+        (old, _), (recent, places) = self._sorted
+        start = old.size + recent.size
+        recent = np.concatenate([recent, keys])
+        places = np.concatenate([places, np.arange(start, start + keys.size)])
+        if recent.size > max(_RECENT, old.size // 4):
+            recent, places = np.concatenate([old, recent]), np.concatenate([self._sorted[0][1], places])
+            self._sorted = [_in_order(recent, places), (np.empty(0, _KEY), np.empty(0, np.int64))]
+        else:
+            self._sorted[1] = _in_order(recent, places)
+
+    def places_of(self, keys: np.ndarray) -> np.ndarray:
+        found = np.full(keys.size, -1, np.int64)
+        for known, places in self._sorted:
+            if known.size:
+                at = np.minimum(np.searchsorted(known, keys), known.size - 1)
+                found = np.where(known[at] == keys, places[at], found)
+        return found
+
+
+def _in_order(keys: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(keys, kind="stable")
+    return keys[order], places[order]
