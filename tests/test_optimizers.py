@@ -33,6 +33,14 @@ def test_layers_of_a_saved_model(handle, tmp_path):
     assert [len(layer) for layer in plain.layers] == [2]
 
 
+def test_layers_of_keras_are_one(tmp_path):
+    inputs = tf.keras.Input([None, None, 3])
+    pooled = tf.keras.layers.GlobalAveragePooling2D()(tf.keras.layers.Conv2D(2, 1)(inputs))
+    tf.keras.Model(inputs, pooled).save(tmp_path / "keras", save_format="tf")
+    encoder = SavedModelEncoder(str(tmp_path / "keras"), "image", mode="finetuned", height=4, width=4)
+    assert [len(layer) for layer in encoder.layers] == [2]
+
+
 def test_finetuned_pretrained_encoders_have_rates_of_their_own(handle):
     options = {"learning_rate": 0.01, "encoder_learning_rate": 0.001, "encoder_layer_decay": 0.5, "unfreeze_every": 2}
     model, optimizer = made(handle, **options)

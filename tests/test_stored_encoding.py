@@ -16,6 +16,7 @@ from tfmmrec.stored_encoding import (
     open_store,
     stored_table,
 )
+from tfmmrec.types import DataError
 
 TEXTS = [f"text {number}" for number in range(150)] + ["", "text 3", "text 3"]
 
@@ -105,6 +106,21 @@ def test_the_fingerprint_is_that_of_the_files_wherever_they_lie(encoder, tmp_pat
     photos = write_image_model(tmp_path / "photos")
     sizes = [SavedModelEncoder(photos, "image", height=height, width=4) for height in (4, 8)]
     assert encoder_fingerprint(sizes[0]) != encoder_fingerprint(sizes[1])
+
+
+def test_files_that_cannot_be_read_are_no_fingerprint(encoder, monkeypatch, tmp_path):
+    monkeypatch.setattr(stored_encoding.hub, "resolve", lambda handle: str(tmp_path / "elsewhere"))
+    with pytest.raises(DataError, match="expected the files of a SavedModel in .*elsewhere, found none; copy it"):
+        encoder_fingerprint(encoder)
+
+
+def test_vectors_are_whole_whatever_the_precision(tmp_path):
+    handle = write_text_model(tmp_path / "encoder")
+    half = SavedModelEncoder(handle, "text", dtype="mixed_float16")
+    np.testing.assert_array_equal(
+        stored_table(half, batches(TEXTS), len(TEXTS), tmp_path)["vector"], expected_of(TEXTS)
+    )
+    assert encoder_fingerprint(half) == encoder_fingerprint(SavedModelEncoder(handle, "text"))
 
 
 def test_where_stores_are_kept(monkeypatch, tmp_path):

@@ -34,8 +34,12 @@ def test_ids_and_what_does_not_fit_stay():
         (None, TextEncoder(["red"], 2)),
         (TextEncoder(["red"], 2), TextEncoder([], 2)),
         (None, NumberEncoder([0.0, 1.0], 2)),
+        (NumberEncoder([0.0, 5.0], 2), NumberEncoder([0.0, 1.0], 2)),
+        (TextEncoder(["red"], 2), TextEncoder(["red", "wool", "coat"], 2)),
     ):
-        target.build(None)
+        for encoder in (source, target):
+            if encoder is not None:
+                encoder.build(None)
         before = target.get_weights()
         assert transfer_encoder(source, target) == 0.0
         for own, then in zip(target.get_weights(), before, strict=True):
@@ -56,6 +60,26 @@ def test_a_model_takes_all_but_the_ids():
     np.testing.assert_array_equal(target.candidate_tower.encoders["id"].embeddings, ids)
     for own, other in zip(target.candidate_tower.fusion.weights, source.candidate_tower.fusion.weights, strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+def test_a_fusion_of_other_modalities_stays():
+    case = ModelCase("a", "two_tower", {})
+    source, target = case.build(), case.build()
+    source.candidate_tower.encoders = {
+        f"other_{name}": encoder for name, encoder in source.candidate_tower.encoders.items()
+    }
+    before = target.candidate_tower.fusion.get_weights()
+    assert transfer_weights(source, target)["candidate_tower/fusion"] == 0.0
+    for own, then in zip(target.candidate_tower.fusion.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(own, then)
+
+
+def test_of_a_linear_blend_what_is_trained_is_taken():
+    case = ModelCase("a", "linear_blend", {"rank": 3})
+    source, target = case.build(), case.build()
+    assert transfer_weights(source, target)["candidate_tower/fusion"] == 1.0
+    own, there = (model.candidate_tower.fusion.inner.get_weights() for model in (target, source))
+    np.testing.assert_array_equal(own[0], there[0])
 
 
 def test_models_that_share_nothing_take_nothing():

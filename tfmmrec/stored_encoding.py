@@ -15,6 +15,7 @@ from tfmmrec.data.feature_store import FeatureStore, content_keys
 from tfmmrec.data.fingerprint import hash_files
 from tfmmrec.data.storage import allocate
 from tfmmrec.encoders.saved_model import SavedModelEncoder
+from tfmmrec.types import DataError
 
 BATCH = 64
 ROWS_PER_PART = 4096
@@ -28,11 +29,20 @@ def default_root() -> Path:
 
 
 def encoder_fingerprint(encoder: SavedModelEncoder) -> str:
-    """A digest of all that a frozen encoder's vectors depend on, beside the content."""
+    """A digest of all that a frozen encoder's vectors depend on, beside the content.
+
+    Raises:
+        DataError: its files cannot be read one by one, as those of a model on a remote file system.
+    """
     folder = Path(hub.resolve(encoder.handle))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise DataError(
+            f"{encoder.handle}: expected the files of a SavedModel in {folder}, found none; copy it to a local "
+            "directory and name that, or use the mode frozen, which keeps no vectors"
+        )
     own = {key: value for key, value in encoder.get_config().items() if key in _READS}
-    told = [*hash_files(folder, files), sorted(own.items()), encoder.compute_dtype]
+    told = [*hash_files(folder, files), sorted(own.items())]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
@@ -109,9 +119,14 @@ def stored_table(
 
 
 class _Encode:
-    """Runs an encoder over batches of one size, so that a row's vector does not depend on how many there are."""
+    """Runs an encoder over batches of one size, so that a row's vector does not depend on how many there are.
+
+    Vectors are whole whatever the precision of a training: the next one may have another.
+    """
 
     def __init__(self, encoder: SavedModelEncoder):
+        if encoder.compute_dtype != "float32":
+            encoder = type(encoder).from_config(encoder.get_config() | {"dtype": "float32"})
         spec = encoder.raw_spec()
         fixed = tf.TensorSpec([BATCH, *spec.shape[1:]], spec.dtype)
 

@@ -142,7 +142,7 @@ class _Training:
             tf.keras.mixed_precision.set_global_policy(previous_policy)
 
     def _execute(self) -> Run:
-        self.start = None if self.config.start_from is None else load_run(self.config.start_from).model
+        self.start = None if self.config.start_from is None else load_run(self.config.start_from).model  # as it is now
         if not self.resume:
             self.statistics = compute_statistics(self.dataset)
             self._build()  # refuses wrong hyperparameters before anything is written

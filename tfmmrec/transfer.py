@@ -12,12 +12,16 @@ import tensorflow as tf
 from tfmmrec.encoders.category import CategoryEncoder
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.encoders.number import NumberEncoder
 from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.encoders.text_tokens import WordTokens
+from tfmmrec.fusion.beside_factors import BesideFactors
+from tfmmrec.fusion.beside_history import BesideHistory
 from tfmmrec.towers import Tower
 
 _SIDES = ("query_tower", "candidate_tower", "history_tower")
 _PARTS = ("fusion", "head")
+_LEAST_SHARE = 0.5
 
 
 def transfer_weights(source: tf.keras.Model, target: tf.keras.Model) -> dict[str, float]:
@@ -42,22 +46,25 @@ def transfer_weights(source: tf.keras.Model, target: tf.keras.Model) -> dict[str
             if encoder.weights and encoder.handle is None:
                 taken[f"{side}/{name}"] = transfer_encoder(encoders.get(name), encoder)
         for part in _PARTS:
-            layer = getattr(own, part)
+            layer, there = (_trained(getattr(tower, part, None)) for tower in (own, other))
             if layer is not None and layer.weights:
-                taken[f"{side}/{part}"] = _take_whole(getattr(other, part, None), layer)
+                same = sorted(own.encoders) == sorted(encoders)  # places in a fusion's weights are modalities
+                taken[f"{side}/{part}"] = _take_whole(there, layer) if same else 0.0
     return taken
 
 
 def transfer_encoder(source: Encoder | None, target: Encoder) -> float:
     """Gives an encoder the weights of another: of words and values those that both know, of all others everything.
 
-    Words that the other does not know begin at zero, since a catalogue's own semantics have other axes; values keep
-    what they begin with.
+    Words that the other does not know begin at zero, since a catalogue's own semantics have other axes, and nothing is
+    taken where they are most; values keep what they begin with.
 
     Returns:
         Which share was taken; 0 of ids, and where the two do not fit together.
     """
     if isinstance(target, IdentifierEncoder | WordTokens):
+        return 0.0
+    if isinstance(target, NumberEncoder) and getattr(source, "edges", None) != target.edges:
         return 0.0
     if not isinstance(target, CategoryEncoder | TextEncoder):
         return _take_whole(source, target)
@@ -66,11 +73,18 @@ def transfer_encoder(source: Encoder | None, target: Encoder) -> float:
     table, other = target.embeddings.numpy(), source.embeddings.numpy()
     places = {value: place for place, value in enumerate(source.vocabulary)}
     rows = [row for row, value in enumerate(target.vocabulary) if value in places]
+    if isinstance(target, TextEncoder) and len(rows) < _LEAST_SHARE * len(target.vocabulary):
+        return 0.0
     if isinstance(target, TextEncoder):
         table[:] = 0.0
     table[rows] = other[[places[target.vocabulary[row]] for row in rows]]
     target.embeddings.assign(table)
     return len(rows) / len(target.vocabulary)
+
+
+def _trained(layer: tf.keras.layers.Layer | None) -> tf.keras.layers.Layer | None:
+    """Of a fusion beside which something is computed, the one that is trained."""
+    return layer.inner if isinstance(layer, BesideFactors | BesideHistory) else layer
 
 
 def _take_whole(source: tf.keras.layers.Layer | None, target: tf.keras.layers.Layer) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfmmrec.data import raw_lines
 from tfmmrec.data.amazon import convert_amazon
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.types import DataError, UsageError
@@ -213,5 +214,15 @@ def test_metadata_of_another_category(release_2023, tmp_path):
 
 def test_reviews_of_an_unknown_form(release_2023, tmp_path):
     write(release_2023 / "All_Beauty.jsonl.gz", [{"who": 1}], "what")
-    with pytest.raises(DataError, match="no interactions; expected lines like .*found 1 × broken line"):
+    with pytest.raises(DataError, match="no interactions; expected lines like .*found 2 × broken line"):
         convert_amazon(release_2023, tmp_path / "out")
+
+
+def test_lines_before_the_first_that_is_known_are_counted(release_2023, tmp_path, monkeypatch):
+    path = release_2023 / "All_Beauty.jsonl.gz"
+    known = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(b'{"who": 1}\n' * 3 + known))
+    monkeypatch.setattr(raw_lines, "PIECE_BYTES", 12)
+    made = convert_amazon(release_2023, tmp_path / "out")
+    assert made.num_interactions == 20
+    assert {issue.where: issue.count for issue in made.issues if "broken" in issue.kind} == {path.name: 3 + 2}

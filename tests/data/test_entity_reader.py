@@ -72,6 +72,14 @@ def test_columns_whose_batches_differ_come_together(monkeypatch):
     assert entities.features["look"].to_pylist() == [None, b"123", None]
 
 
+def test_a_column_has_bytes_or_paths_but_not_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "BATCH_ROWS", 2)
+    frame = {"id": ["a", "b", "c", "d", "e"], "look": [None, "a.png", None, None, b"123"]}
+    message = "expected pictures' paths or their bytes in the whole table, found paths (items, row 2) and bytes (items, row 5)"
+    refused(f"items, column 'look': {message}", frame, {"look": {"kind": "image"}}, tmp_path)
+    refused(message, frame | {"look": ["", "a.png", b"", None, b"123"]}, {"look": {"kind": "image"}}, tmp_path)
+
+
 def test_duplicate_ids_name_both_rows(tmp_path):
     (tmp_path / "a.csv").write_text("id,n\n01,x\n1,y\n")
     (tmp_path / "b.csv").write_text("id,n\n2,x\n01,y\n")

@@ -117,6 +117,25 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
         store.add(keys("a", "b"), np.zeros((2, 4)), np.ones(2, bool))
 
 
+def test_numbers_beyond_half_precision_are_refused(tmp_path):
+    store = FeatureStore(tmp_path, "abc", DIM, "float16")
+    with pytest.raises(UsageError, match="float16 cannot hold .the largest is 70000.; use store_dtype=float32"):
+        store.add(keys("a"), np.array([[1.0, -7e4, 0.0]]), np.ones(1, bool))
+    assert len(store) == 0 and not list(tmp_path.glob(".unfinished-*"))
+
+
+def test_others_may_read_it(tmp_path):
+    add(FeatureStore(tmp_path / "store", "abc", DIM), ["a"])
+    for path in (tmp_path / "store").rglob("*"):
+        assert path.stat().st_mode & 0o444 == 0o444, path
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written .*; name another place: export TFMMREC_STORE=FOLDER"):
+        FeatureStore(tmp_path / "file" / "store", "abc", DIM)
+
+
 def test_two_that_add_at_once_lose_nothing(tmp_path):
     one, other = FeatureStore(tmp_path, "abc", DIM), FeatureStore(tmp_path, "abc", DIM)
     first, _ = add(one, ["a"])

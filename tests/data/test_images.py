@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfmmrec.data.images import usable_picture
+from tfmmrec.data.images import as_rgb, usable_picture
 from tfmmrec.data.media import MediaError
 
 
@@ -135,3 +135,41 @@ def test_random_damage_never_reaches_tensorflow():
             assert decode(usable).shape[-1] == 3
             passed += 1
     assert passed > 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("PNG", np.array([0, 256, 25_600, 65_535], np.uint16), [0, 1, 100, 255]),
+        ("TIFF", np.array([0, 256, 25_600, 65_535], np.uint16), [0, 1, 100, 255]),
+        ("TIFF", np.array([0, 256, 25_600, 65_535], ">u2"), [0, 1, 100, 255]),
+        ("TIFF", np.array([0, 257, 25_700, 65_535], np.int32), [0, 1, 100, 255]),  # parts of 65,535
+        ("TIFF", np.array([0, 7, 100, 255], np.int32), [0, 7, 100, 255]),
+        ("TIFF", np.array([-510, 0, 0, 510], np.int32), [0, 128, 128, 255]),  # from the least to the greatest
+        ("TIFF", np.array([0, 0.2, 0.4, 1], np.float32), [0, 51, 102, 255]),
+        ("TIFF", np.array([0, 51, 102, np.nan], np.float32), [0, 51, 102, 0]),
+        ("TIFF", np.array([-7, -7, -7, -7], np.float32), [0, 0, 0, 0]),
+    ],
+)
+def test_greys_of_more_bits(kind, values, expected):
+    if values.dtype.byteorder == ">":
+        data = _big_endian_tiff(values)
+    else:
+        buffer = io.BytesIO()
+        Image.fromarray(values[None]).save(buffer, kind)
+        data = buffer.getvalue()
+    with Image.open(io.BytesIO(data)) as picture:
+        assert as_rgb(picture).mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(as_rgb(picture)), np.stack([[expected]] * 3, -1))
+    if kind == "TIFF":
+        with Image.open(io.BytesIO(usable_picture(data))) as usable:
+            assert np.asarray(usable)[0, :, 0].tolist() == expected
+
+
+def _big_endian_tiff(values):
+    """One row of 16-bit greys, as Motorola's processors write it."""
+    tags = [(256, len(values)), (257, 1), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    tags.append((279, values.nbytes))
+    listed = b"".join(struct.pack(">HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    start = struct.pack(">2sHI", b"MM", 42, 8 + values.nbytes)
+    return start + values.tobytes() + struct.pack(">H", len(tags)) + listed + bytes(4)

@@ -109,3 +109,12 @@ def test_what_does_not_fit_is_refused(change, message, baby, tmp_path):
     with pytest.raises(DataError, match=message):
         convert_mmrec(baby, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_that_python_reads_and_arrow_does_not(baby, tmp_path):
+    rows = [HEADER, "0\t0\t 5.0\t1_000\t0", "0\t1\t4.5\t20\t0", "0\t2\tgood\t30\t0"]
+    (baby / "baby.inter").write_text("\n".join(rows))
+    made = convert_mmrec(baby, tmp_path / "out")
+    assert made.num_interactions == 2 and [issue.count for issue in made.issues] == [1]
+    columns = load_dataset(tmp_path / "out").train.columns
+    assert sorted(columns["rating"].tolist()) == [4.5, 5.0] and sorted(columns["timestamp"].tolist()) == [20.0, 1000.0]

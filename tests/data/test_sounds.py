@@ -92,5 +92,18 @@ def test_compressed_sounds_are_decoded(kind, exact):
         np.testing.assert_allclose(decoded, samples, atol=1e-4)
     spectrum = np.abs(np.fft.rfft(decoded[:16_000] * np.hanning(len(decoded[:16_000]))))
     assert spectrum.argmax() == 440
-    with pytest.raises(MediaError, match="damaged sound"):
+    with pytest.raises(MediaError, match="truncated sound" if kind == "AIFF" else "damaged sound"):
         usable_sound(file.getvalue()[:20])
+
+
+@pytest.mark.parametrize(("kind", "offset"), [("AIFF", 4), ("AU", 8)])
+def test_half_a_sound_is_none(kind, offset):
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    soundfile.write(file, np.frombuffer(as_int16(sine(440, 8000, 1.0)), "<i2"), 8000, format=kind, endian="BIG")
+    data = file.getvalue()
+    assert len(samples_of(usable_sound(data))) == 8000
+    with pytest.raises(MediaError, match=f"truncated sound: {kind}: 8000 of {len(data)} bytes are there"):
+        usable_sound(data[:8000])
+    piped = data[:offset] + b"\xff\xff\xff\xff" + data[offset + 4 :]  # whoever wrote it did not know how long it would be
+    assert len(samples_of(usable_sound(piped))) == 8000

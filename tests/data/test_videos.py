@@ -3,12 +3,13 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from tests.data.clips import animation, mjpeg, plain_frames
 from tests.data.test_images import encoded, huge_png
 from tfmmrec.data.media import MediaError
 from tfmmrec.data.picture_structure import jpeg_end
+from tfmmrec.data.usable_media import kind_of_bytes
 from tfmmrec.data.videos import MAX_FRAMES, is_video, spread, usable_video
 
 GREYS = [10, 60, 110, 160, 210]
@@ -95,6 +96,28 @@ def test_without_the_library_a_message_says_how_to_get_it(data, what, monkeypatc
 def test_what_moves_is_a_video():
     assert all(map(is_video, (animation([1, 200]), animation([1, 200], "WEBP"), mjpeg([1, 2]), b"\x1a\x45\xdf\xa3")))
     assert not any(map(is_video, (animation([1]), encoded("PNG"), mjpeg([1]), b"RIFF\0\0\0\0WAVE", b"")))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "MPO", "TIFF"])
+def test_pictures_that_resemble_videos_are_pictures(kind):
+    if not features.check("avif") and kind == "AVIF":
+        pytest.skip("PIL without AVIF")
+    data = animation([1, 200], kind) if kind != "AVIF" else encoded(kind)
+    assert kind_of_bytes(data) == "image"
+    assert greys_of(usable_video(data))
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_brands_of_pictures_need_no_library_of_videos(brand):
+    assert not is_video(b"\0\0\0\x18ftyp" + brand) and is_video(b"\0\0\0\x18ftypisom")
+    with pytest.raises(MediaError, match="not a video"):
+        usable_video(b"\0\0\0\x18ftyp" + brand + bytes(40))
+
+
+def test_greys_of_sixteen_bits_keep_their_shades():
+    file = io.BytesIO()
+    Image.fromarray(np.full((16, 24), 100 * 256, np.uint16)).save(file, "PNG")
+    np.testing.assert_allclose(greys_of(usable_video(file.getvalue())), [100], atol=2)
 
 
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "mpeg4"), ("avi", "mjpeg"), ("matroska", "mpeg4")])

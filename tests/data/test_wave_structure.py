@@ -37,6 +37,19 @@ def test_what_is_missing_is_seen():
     assert (read_wave(piped).num_bytes, read_wave(piped).declared_bytes) == (100, 100)
 
 
+@pytest.mark.parametrize("unknown", [0, 36, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_of_a_pipe_all_that_is_there_is_taken(unknown):
+    whole = write_wave(bytes(100), 1, 8000)
+    size = struct.pack("<I", 0 if unknown == 36 else unknown)
+    found = read_wave(whole[:4] + struct.pack("<I", unknown) + whole[8:40] + size + whole[44:])
+    assert (found.num_bytes, found.declared_bytes) == (100, 100)
+
+
+def test_no_samples_before_another_part_are_none():
+    body = write_wave(b"", 1, 8000)[8:] + b"LIST" + struct.pack("<I", 4) + b"abcd"
+    assert read_wave(b"RIFF" + struct.pack("<I", len(body)) + body).num_bytes == 0
+
+
 @pytest.mark.parametrize("data", [b"", b"RIFF", tone(440)[:30], b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd"])
 def test_parts_that_lead_nowhere(data):
     assert read_wave(data) is None

@@ -26,6 +26,7 @@ BUSINESSES = [
             "Alcohol": "u'none'",
             "Caters": "False",
             "Broken": "{'x'",
+            "Odd": "{[1]: 2}",
         },
         "categories": "Restaurants, Food, Bubble Tea",
     },
@@ -106,6 +107,7 @@ def test_what_is_read(yelp, tmp_path):
     assert shown["city"] == ["Philadelphia", "Tampa", None]
     assert shown["categories"] == [["Restaurants", "Food", "Bubble Tea"], None, ["Hotels", "Travel"]]
     attributes = ["WiFi free", "BusinessParking street", "BikeParking", "RestaurantsPriceRange2 1", "Broken {'x'"]
+    attributes.append("Odd {[1]: 2}")  # Python, but no value of it
     assert shown["attributes"] == [attributes, None, None]
     fans = dict(zip(dataset.queries.ids.to_pylist(), dataset.queries.features["fans"].tolist(), strict=True))
     assert fans["u4"] == 4 and np.isnan(fans["u5"])

@@ -11,6 +11,8 @@ from __future__ import annotations
 from tfmmrec.pretrained import export_encoder as exporter  # chooses Keras 3, before TensorFlow is imported
 
 # isort: split
+import importlib
+import io
 import json
 import shutil
 import sys
@@ -20,6 +22,7 @@ from unittest.mock import patch
 import keras
 import keras_hub
 import numpy as np
+import sentencepiece
 
 from tests.pretrained.inputs import MERGES, PIECES, TEXTS, VOCABULARY, pixels
 from tfmmrec.pretrained import application_halves
@@ -79,6 +82,25 @@ def bert(folder: Path, checkpoints: Path) -> None:
     refuse(folder, "another size", checkpoints / "another size")
 
 
+def albert(folder: Path, checkpoints: Path) -> None:
+    pieces, texts = io.BytesIO(), ["red dress", "blue cafe", "warm wool"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=pieces, vocab_size=26, model_type="CHAR", pad_id=0, unk_id=1,
+        bos_id=-1, eos_id=-1, pad_piece="<pad>", unk_piece="<unk>", user_defined_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    tokenizer = keras_hub.models.AlbertTokenizer(pieces.getvalue())
+    backbone = keras_hub.models.AlbertBackbone(
+        vocabulary_size=tokenizer.vocabulary_size(), num_layers=1, num_heads=2, embedding_dim=4, hidden_dim=8,
+        intermediate_dim=12, max_sequence_length=16,
+    )  # fmt: skip
+    source = save(checkpoints / "albert", backbone, tokenizer)
+    told = source / "tokenizer_config.json"
+    for name, folding in (("albert", {}), ("albert accents", {"keep_accents": True})):
+        told.write_text(json.dumps({"do_lower_case": True} | folding))
+        export(folder, name, source)
+
+
 def pictures(folder: Path, checkpoints: Path) -> None:
     vit = keras_hub.models.ViTBackbone(
         image_shape=(16, 16, 3), patch_size=8, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=12
@@ -91,6 +113,13 @@ def pictures(folder: Path, checkpoints: Path) -> None:
     refuse(folder, "pictures of another size", source, image_size=32)
     refuse(folder, "words of pictures", source, max_length=8)
     refuse(folder, "no image converter", save(checkpoints / "bare", vit))
+    swin = keras_hub.models.SwinTransformerBackbone(
+        image_shape=(16, 16, 3), embed_dim=4, depths=(1,), num_heads=(2,), window_size=2, patch_size=4
+    )
+    source = save(checkpoints / "swin", swin, scaling)
+    expected["swin cells"] = np.asarray(swin(scaling(pixels(16)[None])))
+    export(folder, "swin", source)
+    refuse(folder, "a first token of swin", source, pooling="cls")
     resnet = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",
@@ -147,6 +176,15 @@ def applications(folder: Path, checkpoints: Path) -> None:
     refuse(folder, "weights of another network", other, weights=str(checkpoints / "bare.weights.h5"), image_size=32)
     refuse(folder, "no such network", "applications:ResNet51", untrained=True)
     refuse(folder, "a small picture", name, untrained=True, image_size=8)
+    for kind in application_halves.NAMES:  # which size each has where it is not told
+        make = getattr(keras.applications, kind)
+        rules = importlib.import_module(make.__module__)
+        with patch.object(rules.imagenet_utils, "obtain_input_shape", side_effect=InterruptedError) as obtain:
+            try:
+                make(include_top=True, weights=None)
+            except InterruptedError:
+                expected[f"size {kind}"] = np.array(obtain.call_args.kwargs["default_size"])
+                expected[f"own size {kind}"] = np.array(application_halves._SIZES.get(kind, application_halves._SIZE))
     network = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     norm = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
     norm.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3]), np.array(0)])
@@ -158,7 +196,7 @@ def main(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir()
     keras.utils.set_random_seed(0)
-    for make in (bert, pictures, clip, applications):
+    for make in (bert, albert, pictures, clip, applications):
         make(folder, checkpoints)
     refuse(folder, "unknown preset", "bert_tiny_en_uncaste")
     with patch.object(keras_hub.models.Backbone, "from_preset", side_effect=ConnectionError("no route to it")):

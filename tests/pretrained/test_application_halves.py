@@ -24,6 +24,12 @@ def test_random_weights_say_so(exported):
     assert card["untrained"] and card["weights"] is None and card["pooling"] == "max"
 
 
+def test_each_network_has_the_size_that_keras_gives_it(exported):
+    sizes = {name.removeprefix("size "): int(size) for name, size in exported.expected.items() if name[:5] == "size "}
+    assert len(sizes) > 30 and sizes["EfficientNetV2M"] == 480 and sizes["NASNetLarge"] == 331
+    assert {name: int(exported.expected[f"own size {name}"]) for name in sizes} == sizes
+
+
 def test_the_scale_of_released_weights_is_restored(exported):
     mean, variance = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3])
     expected = (pixels(32) / 255.0 - mean) / np.sqrt(variance) / np.sqrt([0.229, 0.224, 0.225])

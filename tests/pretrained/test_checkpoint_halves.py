@@ -70,6 +70,23 @@ def test_patches_of_pictures(exported):
     assert exported.load("vit").preprocess(raw)["pixels"].dtype == tf.uint8
 
 
+def test_patches_without_a_token_for_the_whole(exported):
+    cells = exported.expected["swin cells"][0]  # [4 × 4, 4]
+    found = exported.load("swin")(tf.constant([png(pixels(16))]))
+    np.testing.assert_allclose(found[0], cells.mean(0), rtol=1e-4, atol=1e-5)
+    assert read_card(exported.folder / "swin")["pooling"] == "mean"
+
+
+def test_pieces_of_sentences_in_lower_case_and_without_accents(exported):
+    def ids(name):
+        return exported.load(name).preprocess(tf.constant(["CAFÉ", "CAFE", "cafe"]))["token_ids"].numpy()
+
+    plain, kept = ids("albert"), ids("albert accents")
+    np.testing.assert_array_equal(plain, np.stack([plain[2]] * 3))
+    np.testing.assert_array_equal(kept[1:], plain[1:])
+    assert (kept[0] != plain[0]).any() and (plain[0] > 0).sum() == 2 + 5, "a start, a space, four letters, an end"
+
+
 def test_cells_of_pictures(exported):
     cells = exported.expected["resnet cells"][0]  # [height, width, channels]
     found = exported.load("resnet")(tf.constant([png(pixels(24))]))
@@ -101,6 +118,7 @@ def test_the_halves_of_a_pair_meet_in_one_space(exported):
         ("words of pictures", "it reads pictures, so --max-length has no meaning"),
         ("no image converter", "what says which pixels its weights expect is missing: `image_converter.json`"),
         ("a first token of cells", "has cells of a picture, and no first token; pooling is mean or max"),
+        ("a first token of swin", "has cells of a picture, and no first token; pooling is mean or max"),
         ("both halves", "reads texts and pictures; choose one with --half text or --half image"),
         ("pooling of a pair", "its halves pool by themselves, so --pooling has no meaning"),
         ("unknown preset", "DataError: bert_tiny_en_uncaste: expected a KerasHub preset's name"),

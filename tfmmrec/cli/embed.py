@@ -25,7 +25,11 @@ def embed(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Where stores are kept; $TFMMREC_STORE, else ~/.cache/tfmmrec/store.", show_default=False),
+        typer.Option(
+            help="Where stores are kept, if not where $TFMMREC_STORE says, or in ~/.cache/tfmmrec/store: trainings "
+            "look there.",
+            show_default=False,
+        ),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Keep float16: half of the disk (store_dtype=float16).")] = False,
     json: Json = False,

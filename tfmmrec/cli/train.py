@@ -76,6 +76,8 @@ def train(
     if begun is not None:
         given = {*settings, *(name for name, value in flags.items() if value is not None)}
         _check_same(begun, model, own | options.model_dump(), given)
+    if begun is not None and start_from is not None and str(start_from.resolve()) != begun.start_from:
+        raise UsageError(f"--resume: the run was begun with --start-from {begun.start_from}; leave it out")
     noted = _note(found.issues)
     finished = fit(found, run, model, own, options, resume=resume, dataset_config=named, start_from=start_from)
     _note(found.issues, noted)  # pictures are read while they are encoded

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tfmmrec.data.dataset_writer import Conversion, DatasetWriter, new_folder
 from tfmmrec.data.entities_writer import EntitiesWriter
-from tfmmrec.data.raw_lines import Progress, as_number, read_objects
+from tfmmrec.data.raw_lines import Progress, as_number, count_broken, read_objects
 from tfmmrec.data.raw_sources import Source
 from tfmmrec.types import DataError, UsageError
 
@@ -140,6 +140,7 @@ def _read_reviews(path: Path, writer: DatasetWriter, progress: Progress | None) 
     for lines, reviews in read_objects(path, writer.issues, progress):
         keys = keys or next((known for known in (_2023, _2018) if any(known.query in one for one in reviews)), None)
         if keys is None:
+            count_broken(writer.issues, path.name, lines, np.ones(len(lines), bool))
             continue
         ids = [[_id(one.get(name)) for one in reviews] for name in (keys.query, keys.candidate)]
         ratings = np.array([as_number(one.get(keys.rating)) for one in reviews], np.float64)

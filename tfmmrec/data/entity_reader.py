@@ -97,6 +97,7 @@ class _MediaColumn:
         self.column = column
         self.kind = kind
         self.parts: list[pa.Array] = []
+        self.seen: dict[str, str] = {}  # bytes or paths -> where the first ones are
 
     def add(self, rows: Rows) -> None:
         values = columns.plain(rows.column(self.column))
@@ -108,6 +109,14 @@ class _MediaColumn:
             raise DataError(
                 f"{rows.place(0, self.column)}: expected a {NOUNS[self.kind]}'s path or its bytes, found the type "
                 f"{values.type}"
+            )
+        row = self.parts[-1].is_valid().index(True).as_py()
+        if row >= 0:
+            self.seen.setdefault("bytes" if is_binary(values) else "paths", rows.place(row))
+        if len(self.seen) > 1:
+            raise DataError(
+                f"{rows.source}, column {self.column!r}: expected {NOUNS[self.kind]}s' paths or their bytes in the "
+                f"whole table, found paths ({self.seen['paths']}) and bytes ({self.seen['bytes']}); give all in one way"
             )
 
     def finish(self) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,8 +63,9 @@ class FeatureStore:
         self.dtype = dtype
         self._describe({"encoder": encoder, "dim": dim, "dtype": dtype})
         for left in self.folder.glob(".unfinished-*"):
-            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished it
+                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         self._parts: list[Path] = []
         self._starts = np.zeros(1, np.int64)
         self._index = _Index()
@@ -72,10 +74,17 @@ class FeatureStore:
     def _describe(self, own: dict) -> None:
         path = self.folder / "store.json"
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
-                json.dump(own, file)
-            os.replace(file.name, path)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
+                    json.dump(own, file)
+                os.chmod(file.name, 0o644)  # others may read it too
+                os.replace(file.name, path)
+            except OSError as error:
+                raise DataError(
+                    f"{self.folder}: vectors of encoders are kept here, but it cannot be written ({error.strerror}); "
+                    "name another place: export TFMMREC_STORE=FOLDER"
+                ) from error
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -116,15 +125,23 @@ class FeatureStore:
             present: bool `[n]`.
 
         Raises:
-            UsageError: arrays that do not fit.
+            UsageError: arrays that do not fit, or numbers that the store's format cannot hold.
         """
         if vectors.shape != (len(keys), self.dim) or present.shape != (len(keys),):
             raise UsageError(
                 f"a part of {len(keys)} keys needs vectors [{len(keys)}, {self.dim}] and as many present, got "
                 f"{list(vectors.shape)} and {list(present.shape)}"
             )
-        arrays = (np.asarray(keys, _KEY), vectors.astype(self.dtype), np.asarray(present, bool))
+        with np.errstate(over="ignore"):
+            stored = vectors.astype(self.dtype)
+        if not np.isfinite(stored).all():
+            raise UsageError(
+                f"{self.folder}: a vector has numbers that {self.dtype} cannot hold (the largest is "
+                f"{np.nanmax(np.abs(vectors)):g}); use store_dtype=float32, or look at the encoder"
+            )
+        arrays = (np.asarray(keys, _KEY), stored, np.asarray(present, bool))
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.folder))
+        unfinished.chmod(0o755)
         for name, array in zip(_FILES, arrays, strict=True):
             with open(unfinished / f"{name}.npy", "wb") as file:
                 np.save(file, array)

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 
+import numpy as np
 from PIL import Image
 
 from tfmmrec.data.media import MediaError
@@ -64,9 +65,30 @@ def by_pillow(action, data: bytes, noun: str = "picture"):
         raise MediaError(f"damaged {noun}", str(error) or type(error).__name__) from None
 
 
+def as_rgb(picture: Image.Image) -> Image.Image:
+    """A picture as red, green and blue of 8 bits each; PIL's own way makes most greys of more bits white.
+
+    Args:
+        picture: of any mode. Of integers of 32 bits and of floats, white is the least of 1 (floats), 255 and 65,535
+            that nothing exceeds; where there is none, they are stretched from their least to their greatest.
+    """
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        picture = Image.fromarray(_as_bytes(np.asarray(picture, np.float64), (1, 255, 65_535)[picture.mode == "I" :]))
+    return picture.convert("RGB")
+
+
+def _as_bytes(greys: np.ndarray, whites: tuple[int, ...]) -> np.ndarray:
+    greys = np.nan_to_num(greys, posinf=0.0, neginf=0.0)
+    low, high = greys.min(), greys.max()
+    white = next((white for white in whites if low >= 0 and high <= white), None)
+    if white is None:
+        greys, white = greys - low, max(high - low, 1e-30)
+    return np.round(greys * (255 / white)).astype(np.uint8)
+
+
 def _as_png(picture: Image.Image) -> bytes:
     converted = io.BytesIO()
-    if picture.mode.startswith("I;16"):
-        picture = picture.point(lambda value: value / 256.0).convert("L")
-    picture.convert("RGB").save(converted, "PNG")
+    as_rgb(picture).save(converted, "PNG")
     return converted.getvalue()

@@ -140,7 +140,7 @@ def _write_parts(
 
 def _values(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     """Ids in plain decimal form, as the row numbers of the vectors have them; all else as numbers."""
-    return texts.cast(pa.int64()).cast(kind) if pa.types.is_string(kind) else texts.cast(kind)
+    return texts.cast(pa.int64()).cast(kind) if pa.types.is_string(kind) else pa.array(to_floats(texts))
 
 
 def _good(columns: dict[str, pa.Array], kept: list[str]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 
@@ -13,6 +14,7 @@ MAX_SECONDS = 30
 """What comes after so many seconds is left out: a batch of long recordings would not fit the memory."""
 _RATES = range(1_000, 200_001)
 _MAX_CHANNELS = 16
+_UNKNOWN_SIZE = 0x7FFFF000  # or more: of what was written to a pipe
 _FORMATS = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"RF64": "RF64"}
 
 
@@ -27,7 +29,8 @@ def usable_sound(data: bytes, max_seconds: int = MAX_SECONDS) -> bytes:
         max_seconds: how much is kept.
 
     Raises:
-        MediaError: not a sound, truncated or damaged, empty, or of a format whose library is not installed.
+        MediaError: not a sound, damaged, empty, or of a format whose library is not installed; truncated, where a
+            header of WAV, AIFF or AU tells the length (of other formats what is there is taken).
     """
     if not is_wave(data):
         return _by_soundfile(data, max_seconds, _format_of(data))
@@ -77,9 +80,20 @@ def _format_of(data: bytes) -> str | None:
     return "MP3" if found is None and len(data) > 2 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 else found
 
 
+def _declared_bytes(data: bytes) -> int:
+    """How long an AIFF or AU file says that it is; 0 where it does not, and of other formats."""
+    if data[:4] not in (b"FORM", b".snd") or len(data) < 12:
+        return 0
+    start, size = (8, *struct.unpack_from(">I", data, 4)) if data[:4] == b"FORM" else struct.unpack_from(">II", data, 4)
+    return start + size if size < _UNKNOWN_SIZE else 0
+
+
 def _by_soundfile(data: bytes, max_seconds: int, what: str | None) -> bytes:
     if what is None:
         raise MediaError("not a sound", f"{len(data)} bytes starting with {data[:8]!r}")
+    declared = _declared_bytes(data)
+    if len(data) < declared:
+        raise MediaError("truncated sound", f"{what}: {len(data)} of {declared} bytes are there")
     try:
         import soundfile
     except (ImportError, OSError):  # without its shared library it is an OSError

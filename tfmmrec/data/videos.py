@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from tfmmrec.data.images import MAX_PIXELS, by_pillow
+from tfmmrec.data.images import MAX_PIXELS, as_rgb, by_pillow
 from tfmmrec.data.media import MediaError
 from tfmmrec.data.picture_structure import jpeg_end
 
@@ -17,6 +17,8 @@ MAX_FRAMES = 64
 _MAX_SCANNED = 1800  # of the frames of a file, a minute at 30 a second; what comes after is left out
 _MAX_SIDE = 640  # in pixels, of a frame that is kept
 _START, _END = b"\xff\xd8", b"\xff\xd9"
+_PICTURES = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # in MP4's form
+_ANIMATIONS = ("GIF", "WEBP", "PNG")  # a TIFF's pages and an MPO's views are no frames
 _CONTAINERS = {b"\x1a\x45\xdf\xa3": "WebM or Matroska", b"FLV": "FLV", b"\x00\x00\x01\xba": "MPEG"}
 
 
@@ -49,10 +51,10 @@ def is_video(data: bytes) -> bool:
         return True
     if data.startswith(_START):
         end = jpeg_end(data)
-        return end is not None and data[end : end + 2] == _START
+        return end is not None and data[end : end + 2] == _START and b"MPF\0" not in data[:end]
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return bool(getattr(picture, "is_animated", False))
+            return picture.format in _ANIMATIONS and bool(getattr(picture, "is_animated", False))
     except Exception:  # as elsewhere: PIL raises whatever it stumbles over
         return False
 
@@ -65,7 +67,7 @@ def spread(number: int, wanted: int) -> list[int]:
 
 def _container_of(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
-        return "MP4 or QuickTime"
+        return None if data[8:12] in _PICTURES else "MP4 or QuickTime"
     if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
         return "AVI"
     return next((name for start, name in _CONTAINERS.items() if data.startswith(start)), None)
@@ -109,7 +111,7 @@ def _check(width: int, height: int, max_pixels: int) -> None:
 
 
 def _as_jpeg(picture: Image.Image) -> bytes:
-    smaller, written = picture.convert("RGB"), io.BytesIO()
+    smaller, written = as_rgb(picture), io.BytesIO()
     smaller.info = {}  # a comment or a profile of colours would be written too, and could hold an end
     smaller.thumbnail((_MAX_SIDE, _MAX_SIDE))
     smaller.save(written, "JPEG", quality=95, subsampling=0)

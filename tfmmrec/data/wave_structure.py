@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-_UNKNOWN_SIZE = 0xFFFFFFFF  # of what was written to a pipe: all that follows
+_UNKNOWN_SIZE = 0x7FFFF000  # or more, as various programs say of what they write to a pipe: all that follows
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,17 @@ def read_wave(data: bytes) -> Wave | None:
             if described is None:
                 return None
             there = len(data) - position
-            declared = there if size == _UNKNOWN_SIZE else size
+            declared = there if _is_unknown(size, there, struct.unpack_from("<I", data, 4)[0], position) else size
             return Wave(*described, position, min(declared, there), declared)
         position += size + size % 2
     return None
+
+
+def _is_unknown(size: int, there: int, whole: int, position: int) -> bool:
+    """Whether a size was written before it was known; 0 is one if the whole file is said to end there too."""
+    if size == 0:
+        return whole + 8 <= position or whole >= _UNKNOWN_SIZE
+    return size >= _UNKNOWN_SIZE and size > there
 
 
 def write_wave(samples: bytes, num_channels: int, rate: int) -> bytes:

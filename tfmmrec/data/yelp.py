@@ -224,5 +224,5 @@ def _literal(written: Any) -> Any:
         return written
     try:
         return ast.literal_eval(written)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return written

@@ -86,8 +86,13 @@ class SavedModelEncoder(Encoder):
     @property
     def layers(self) -> list[list[tf.Variable]]:
         """What may be trained, layer by layer from the input on; one layer where the SavedModel does not say them."""
-        told = getattr(self.module.resolved_object, "layers", None)
-        return [list(layer) for layer in told] if told else [list(self.module.trainable_variables)]
+        told = getattr(self.module.resolved_object, "layers", None) or []
+        whole = [list(self.module.trainable_variables)]
+        try:
+            layers = [list(layer) for layer in told]  # a SavedModel of Keras has layers that are objects
+        except TypeError:
+            return whole
+        return layers if layers and all(isinstance(v, tf.Variable) for layer in layers for v in layer) else whole
 
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)

@@ -77,7 +77,8 @@ class BesideFactors(tf.keras.layers.Layer):
             return trained
         own = embedded[self.direct]
         content = self.content(embedded)
-        predicted = tf.sparse.sparse_dense_matmul(content, self.content_map)  # [batch, rank]
+        with tf.device("/CPU:0"):  # a GPU's product is not the same to the last digit in every run
+            predicted = tf.sparse.sparse_dense_matmul(content, self.content_map)  # [batch, rank]
         factors = tf.where(own["known"][:, None], own["factors"], predicted)
         return tf.concat([trained, tf.cast(factors, trained.dtype)], axis=1)
 

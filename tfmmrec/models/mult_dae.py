@@ -25,7 +25,7 @@ def build_mult_dae(
     statistics: Statistics,
     *,
     dim: int = 256,
-    dropout: float = 0.5,
+    dropout: float = 0.0,
     content: bool = False,
     feature_dim: int = 64,
     content_scale: float | None = 0.1,
@@ -48,7 +48,9 @@ def build_mult_dae(
         schema: the dataset's description; it must have a history.
         statistics: what was counted of it.
         dim: size of z.
-        dropout: share of a history's entries left out in training.
+        dropout: share of a history's entries left out in training, beside the targets, which are never in it and are a
+            fifth to four fifths of what a query chose: more of it makes it worse on MovieLens (validation NDCG@20 .182
+            without, .153 at .5, the paper's share, which has no other).
         content: both tables see the candidates' features too.
         feature_dim: size of each content feature's vector.
         content_scale: length of a feature's vector beside the id's, see `EarlyFusion`.

@@ -18,6 +18,8 @@ from tfmmrec.types import DataError, UsageError
 NAMES = tuple(name for name in dir(keras.applications) if name[0].isupper())
 _SIZES = dict(EfficientNetB1=240, EfficientNetB2=260, EfficientNetB3=300, EfficientNetB4=380, EfficientNetB5=456)
 _SIZES |= dict(EfficientNetB6=528, EfficientNetB7=600, InceptionV3=299, InceptionResNetV2=299, Xception=299)
+_SIZES |= dict(EfficientNetV2B1=240, EfficientNetV2B2=260, EfficientNetV2B3=300, EfficientNetV2S=384)
+_SIZES |= dict(EfficientNetV2M=480, EfficientNetV2L=480, NASNetLarge=331)
 _SIZE, _LEAST = 224, 32
 _DEVIATIONS = (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue, from 0 to 1
 

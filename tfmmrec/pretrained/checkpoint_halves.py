@@ -20,10 +20,11 @@ from tfmmrec.pretrained.byte_pairs import without_cache
 from tfmmrec.pretrained.export_request import ExportRequest
 from tfmmrec.pretrained.halves import Halves
 from tfmmrec.pretrained.layer_groups import layer_groups
-from tfmmrec.pretrained.text_input import pack_tokens, pool_tokens, without_padding
+from tfmmrec.pretrained.text_input import pack_tokens, pool_tokens, without_accents, without_padding
 from tfmmrec.types import DataError, UsageError
 
 _MAX_LENGTH = 128
+_CLASS_TOKENS = ("DeiTBackbone", "DINOV2Backbone", "DINOV3Backbone")  # and ViT, unless it is told not to
 
 
 def checkpoint_halves(request: ExportRequest) -> Halves:
@@ -58,13 +59,12 @@ def checkpoint_halves(request: ExportRequest) -> Halves:
 
 
 def _text_halves(request: ExportRequest, backbone, card: dict[str, Any]) -> Halves:
-    options = {}
-    told = _told(request.source, "tokenizer_config.json")
-    if told.get("strip_accents", told.get("do_lower_case")) or (told.get("do_lower_case") and "strip_accents" in told
-                                                                  and told["strip_accents"] is None):  # fmt: skip
-        options["strip_accents"] = True  # what BERT's own tokenizer does where it is not told; KerasHub does not
+    lowers, strips = _own_folding(request.source)
     with _loading(request, "its vocabulary", "its vocabulary cannot be used"):
-        tokenizer = keras_hub.models.Tokenizer.from_preset(request.source, **options)
+        tokenizer = keras_hub.models.Tokenizer.from_preset(request.source)
+        is_word_piece = isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer)
+        if is_word_piece and strips:
+            tokenizer = keras_hub.models.Tokenizer.from_preset(request.source, strip_accents=True)
     tracked = without_cache(tokenizer)
     ends = [_token(tokenizer, request, *names) for names in (("cls", "start"), ("sep", "end"), ("pad",))]
     is_pair = isinstance(backbone, keras_hub.models.CLIPBackbone)
@@ -74,13 +74,15 @@ def _text_halves(request: ExportRequest, backbone, card: dict[str, Any]) -> Halv
         raise UsageError(f"max_length must be at most {limit} for {request.source}, got {length}")
     own_pooling, normalizes = _own_pooling(request.source)
     pooling = request.pooling or own_pooling or "mean"
+    lowers, strips = (is_pair or lowers) and not is_word_piece, strips and not is_word_piece  # that does it by itself
     network = backbone
     if isinstance(backbone.output, dict) and not is_pair:  # without what makes the other outputs, and is not trained
         network = keras.Model(backbone.input, backbone.output["sequence_output"])
 
     def preprocess(raw: tf.Tensor) -> dict[str, tf.Tensor]:
         clean = tf.strings.unicode_transcode(raw, "UTF-8", "UTF-8")  # tokenizers stop at bytes that are none
-        return pack_tokens(tokenizer(tf.strings.lower(clean, "utf-8") if is_pair else clean), *ends, length)
+        clean = without_accents(clean) if strips else clean
+        return pack_tokens(tokenizer(tf.strings.lower(clean, "utf-8") if lowers else clean), *ends, length)
 
     def sequence_of(tensors: dict[str, tf.Tensor]) -> tf.Tensor:
         given = {"segment_ids": tf.zeros_like(tensors["token_ids"])} | tensors
@@ -119,9 +121,10 @@ def _image_halves(request: ExportRequest, backbone, shape: tuple, card: dict[str
     offset = np.asarray(0.0 if converter.offset is None else converter.offset, np.float32)
     is_pair = isinstance(backbone, keras_hub.models.CLIPBackbone)
     rank = 2 if is_pair else len(backbone.output.shape)
-    if request.pooling == "cls" and rank != 3:
+    has_class_token = rank == 3 and _has_class_token(backbone)
+    if request.pooling == "cls" and not has_class_token:
         raise UsageError(f"{request.source}: has cells of a picture, and no first token; pooling is mean or max")
-    pooling = request.pooling or ("cls" if rank == 3 and _has_class_token(backbone) else "mean")
+    pooling = request.pooling or ("cls" if has_class_token else "mean")
     options = dict(crop=converter.crop_to_aspect_ratio, method=converter.interpolation, antialias=converter.antialias)
 
     def preprocess(raw: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -149,7 +152,7 @@ def _layers(backbone) -> list[list[tf.Variable]]:
 
 
 def _has_class_token(backbone) -> bool:
-    return getattr(backbone, "use_class_token", True)
+    return getattr(backbone, "use_class_token", type(backbone).__name__ in _CLASS_TOKENS)
 
 
 def _token(tokenizer, request: ExportRequest, *names: str) -> int:
@@ -197,6 +200,17 @@ def _own_length(source: str) -> int | None:
     return _told(source, "sentence_bert_config.json").get("max_seq_length") or _told(source, "preprocessor.json").get(
         "config", {}
     ).get("sequence_length")
+
+
+def _own_folding(source: str) -> tuple[bool, bool]:
+    """Whether the checkpoint's texts are lower-cased, and whether they lose their accents: BERT's and ALBERT's own
+    tokenizers take the accents wherever they lower-case and are not told otherwise; KerasHub's do not.
+    """
+    told = _told(source, "tokenizer_config.json")
+    lowers, strips = bool(told.get("do_lower_case")), told.get("strip_accents")
+    if strips is None and told.get("keep_accents") is not None:  # as ALBERT's says it
+        strips = not told["keep_accents"]
+    return lowers, lowers if strips is None else bool(strips)
 
 
 def _own_pooling(source: str) -> tuple[str | None, bool]:

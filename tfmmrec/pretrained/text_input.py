@@ -54,6 +54,13 @@ def pool_tokens(sequence: tf.Tensor, mask: tf.Tensor | None, pooling: str) -> tf
     return tf.reduce_sum(sequence * weights, axis=1) / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
 
 
+def without_accents(texts: tf.Tensor) -> tf.Tensor:
+    """Texts `[batch]` in UTF-8, their letters without marks: `é` becomes `e`."""
+    import tensorflow_text  # as tokenizers need it too
+
+    return tf.strings.regex_replace(tensorflow_text.normalize_utf8(texts, "NFKD"), r"\p{Mn}", "")
+
+
 def to_bytes(texts: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
     """Texts `[batch]` -> `bytes`, uint8 `[batch, length]`, zeros behind them; no character is cut in two."""
     cut = tf.strings.unicode_transcode(tf.strings.substr(texts, 0, length), "UTF-8", "UTF-8", errors="ignore")
