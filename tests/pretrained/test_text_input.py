@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmmrec.pretrained.text_input import from_bytes, pack_tokens, pool_tokens, to_bytes, without_padding
+from tfmmrec.pretrained.text_input import (
+    from_bytes,
+    pack_tokens,
+    pool_tokens,
+    to_bytes,
+    without_accents,
+    without_padding,
+)
 
 SEQUENCE = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
 MASK = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]], bool)
@@ -56,3 +63,8 @@ def test_texts_travel_as_bytes():
     assert back == ["red", "", "Käse", "日本"], "a character that does not fit is left out"
     cut = to_bytes(tf.constant(["日本語"]), 7)["bytes"]
     assert from_bytes(cut).numpy()[0].decode() == "日本"
+
+
+def test_letters_lose_their_marks():
+    found = without_accents(tf.constant(["Café", "n\u0303 Åß", "ﬁve", ""]))
+    assert [text.decode() for text in found.numpy()] == ["Cafe", "n Aß", "five", ""]

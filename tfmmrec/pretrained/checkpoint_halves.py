@@ -66,6 +66,8 @@ def _text_halves(request: ExportRequest, backbone, card: dict[str, Any]) -> Halv
         if is_word_piece and strips:
             tokenizer = keras_hub.models.Tokenizer.from_preset(request.source, strip_accents=True)
     tracked = without_cache(tokenizer)
+    if isinstance(tokenizer, keras_hub.tokenizers.SentencePieceTokenizer):
+        tracked.append(tokenizer._sentence_piece)  # holds its model, which nothing else would save
     ends = [_token(tokenizer, request, *names) for names in (("cls", "start"), ("sep", "end"), ("pad",))]
     is_pair = isinstance(backbone, keras_hub.models.CLIPBackbone)
     limit = getattr(backbone.text_encoder if is_pair else backbone, "max_sequence_length", None)
