@@ -75,7 +75,8 @@ def test_columns_whose_batches_differ_come_together(monkeypatch):
 def test_a_column_has_bytes_or_paths_but_not_both(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BATCH_ROWS", 2)
     frame = {"id": ["a", "b", "c", "d", "e"], "look": [None, "a.png", None, None, b"123"]}
-    message = "expected pictures' paths or their bytes in the whole table, found paths (items, row 2) and bytes (items, row 5)"
+    message = "expected pictures' paths or their bytes in the whole table, found "
+    message += "paths (items, row 2) and bytes (items, row 5)"
     refused(f"items, column 'look': {message}", frame, {"look": {"kind": "image"}}, tmp_path)
     refused(message, frame | {"look": ["", "a.png", b"", None, b"123"]}, {"look": {"kind": "image"}}, tmp_path)
 

@@ -105,5 +105,5 @@ def test_half_a_sound_is_none(kind, offset):
     assert len(samples_of(usable_sound(data))) == 8000
     with pytest.raises(MediaError, match=f"truncated sound: {kind}: 8000 of {len(data)} bytes are there"):
         usable_sound(data[:8000])
-    piped = data[:offset] + b"\xff\xff\xff\xff" + data[offset + 4 :]  # whoever wrote it did not know how long it would be
+    piped = data[:offset] + b"\xff\xff\xff\xff" + data[offset + 4 :]  # its length was not known
     assert len(samples_of(usable_sound(piped))) == 8000
