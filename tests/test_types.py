@@ -19,5 +19,6 @@ def test_the_two_errors_are_told_apart():
 
 
 def test_embedded_names_what_fusions_read():
-    assert set(Embedded.__annotations__) == {"vector", "present", "imputed", "sequence", "sequence_mask"}
+    names = {"vector", "present", "imputed", "sequence", "sequence_mask", "terms", "term_weights"}
+    assert set(Embedded.__annotations__) == names
     assert Embedded.__required_keys__ == frozenset()

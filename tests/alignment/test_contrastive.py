@@ -54,7 +54,7 @@ def test_of_many_rows_a_part_is_drawn_that_differs_from_step_to_step_and_has_pai
     np.testing.assert_allclose(losses, [expected_loss(layer, parts, [3, 5, 6, 7])] * 3, rtol=1e-5)
     layer = ContrastiveAlignment(3, TEMPERATURE, max_rows=3, weight=1.0, seed=1)
     losses = [float(loss_of(layer, parts)) for _ in range(8)]
-    assert 1 < len(set(np.round(losses, 5))) <= 4
+    assert 1 < len(set(np.round(losses, 3))) <= 4
     assert layer.draws.count == 8
 
 
