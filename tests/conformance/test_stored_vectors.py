@@ -1,4 +1,4 @@
-"""What the feature store has of a content is what the encoder says of it: in training, evaluation and a served graph."""
+"""Stored vectors are the encoder's own: in training, in evaluation and in a served graph."""
 
 from __future__ import annotations
 

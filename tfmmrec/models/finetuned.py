@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
 
@@ -28,6 +29,17 @@ def check_finetuned(model: tf.Module, variables: Sequence[tf.Variable], gradient
         if not reached & {variable.ref() for variable in part.trainable_variables}:
             why = "the loss does not depend on them" if part.trainable_variables else "none of them is trainable"
             raise UsageError(
-                f"the encoder {part.name!r} is to be finetuned, but no gradient reaches its weights ({why}): it would "
-                f"stay as it is. Use mode 'cached' or 'frozen', or a model that reads it in every step"
+                f"the encoder {_name(model, part)} is to be finetuned, but no gradient reaches its weights ({why}): it "
+                f"would stay as it is. Use mode 'cached' or 'frozen', or a model that reads it in every step"
             )
+
+
+def _name(model: tf.Module, encoder: Encoder) -> str:
+    """What a user calls an encoder: the feature that it is of, where it stands in a tower."""
+    for tower in (part for part in model.submodules if isinstance(part, Tower)):
+        for feature, own in tower.encoders.items():
+            if own is encoder:
+                return f"of {feature!r} ({tower.name})"
+            if any(part is encoder for part in own.submodules):
+                return f"of {feature!r} ({tower.name}, its part {encoder.name!r})"
+    return repr(encoder.name)
