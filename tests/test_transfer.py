@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.choices import learn
 from tests.conformance.models import ModelCase, catalogue
-from tfmmrec.encoders import CategoryEncoder, IdentifierEncoder, NumberEncoder, TextEncoder
+from tfmmrec.encoders import CategoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
 from tfmmrec.runs import read_config
 from tfmmrec.transfer import transfer_encoder, transfer_weights
 from tfmmrec.types import DataError
@@ -44,6 +44,19 @@ def test_ids_and_what_does_not_fit_stay():
         assert transfer_encoder(source, target) == 0.0
         for own, then in zip(target.get_weights(), before, strict=True):
             np.testing.assert_array_equal(own, then)
+
+
+@pytest.mark.parametrize(("source", "target"), [("full", "none"), ("none", "crop"), ("crop", "full")])
+def test_how_pictures_were_changed_in_training_does_not_matter(source, target):
+    source, target = (ImageEncoder(3, 8, 8, (4, 6), augmentation=manner) for manner in (source, target))
+    pixels = {"pixels": tf.fill([2, 8, 8, 3], tf.constant(9, tf.uint8)), "has_pixels": tf.ones([2], tf.bool)}
+    source(pixels, training=True)
+    target(pixels)
+    assert transfer_encoder(source, target) == 1.0
+    for own, other in zip(target.trainable_variables, source.trainable_variables, strict=True):
+        np.testing.assert_array_equal(own, other)
+    draws = target.augmentation.draws
+    assert draws is None or draws.count == 0  # its own stream begins
 
 
 def test_a_model_takes_all_but_the_ids():

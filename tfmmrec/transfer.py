@@ -17,6 +17,7 @@ from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.encoders.text_tokens import WordTokens
 from tfmmrec.fusion.beside_factors import BesideFactors
 from tfmmrec.fusion.beside_history import BesideHistory
+from tfmmrec.randomness import RandomDraws
 from tfmmrec.towers import Tower
 
 _SIDES = ("query_tower", "candidate_tower", "history_tower")
@@ -88,7 +89,17 @@ def _trained(layer: tf.keras.layers.Layer | None) -> tf.keras.layers.Layer | Non
 
 
 def _take_whole(source: tf.keras.layers.Layer | None, target: tf.keras.layers.Layer) -> float:
-    if type(source) is not type(target) or [w.shape for w in source.weights] != [w.shape for w in target.weights]:
+    if type(source) is not type(target):
         return 0.0
-    target.set_weights(source.get_weights())
+    own, others = _learned(target), _learned(source)
+    if [weight.shape for weight in own] != [weight.shape for weight in others]:
+        return 0.0
+    for weight, other in zip(own, others, strict=True):
+        weight.assign(other.numpy())
     return 1.0
+
+
+def _learned(layer: tf.keras.layers.Layer) -> list[tf.Variable]:
+    """A layer's weights but for how many random draws there have been."""
+    counts = {id(count) for part in layer.submodules if isinstance(part, RandomDraws) for count in part.weights}
+    return [weight for weight in layer.weights if id(weight) not in counts]

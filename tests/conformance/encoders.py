@@ -167,6 +167,12 @@ ENCODERS: list[EncoderPart] = [
         PICTURES,
         [b"", b""],
     ),
+    EncoderPart(
+        "image, changed in training",
+        lambda _: ImageEncoder(4, height=16, width=16, filters=(4, 6), mode="finetuned", augmentation="full"),
+        PICTURES,
+        [b"", b""],
+    ),
     *(
         EncoderPart(
             f"audio, {features}",

@@ -72,3 +72,19 @@ def test_it_learns_to_tell_colours_apart():
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         optimizer.minimize(loss, encoder.trainable_variables, tape)
     assert (tf.argmax(encoder(inputs)["vector"][:, :2], axis=1).numpy() == labels).all()
+
+
+def test_pictures_are_changed_in_training_alone():
+    encoder, plain_one = make(augmentation="full"), make()
+    raw = tf.constant([encoded(np.random.default_rng(3).integers(0, 256, (16, 12, 3))), b""])
+    inputs = encoder.preprocess(raw)
+    expected = encoder(inputs)["vector"].numpy()
+    plain_one.build()
+    for one, other in zip(plain_one.trainable_variables, encoder.trainable_variables, strict=True):
+        one.assign(other)
+    np.testing.assert_array_equal(plain_one(inputs, training=True)["vector"], expected)
+    first, second = (encoder(inputs, training=True)["vector"].numpy() for _ in range(2))
+    assert np.abs(first[0] - expected[0]).max() > 1e-3 and np.abs(first[0] - second[0]).max() > 1e-3
+    assert not first[1].any()  # no picture is none, whatever is done to it
+    np.testing.assert_array_equal(encoder(inputs, training=False)["vector"], expected)
+    assert ImageEncoder.from_config(encoder.get_config()).augmentation.manner == "full"

@@ -174,3 +174,66 @@ def test_it_runs_inside_of_replicas_and_outside_of_them(key, num_replicas, tmp_p
     for found in strategy.experimental_local_results(tf.function(lambda: strategy.run(encoded))()):
         np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(encoded(), expected)
+
+
+def stripes(width=8):
+    """Left half white, right half black: a flip exchanges them, and so no mean colour changes."""
+    pixels = np.zeros((8, width, 3), np.uint8)
+    pixels[:, : width // 2] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("write", [write_image_model, write_image_halves])
+def test_pictures_are_changed_in_the_steps_that_finetune_alone(tmp_path, write):
+    options = {"height": 8, "width": 8, "mode": "finetuned"}
+    handle = write(tmp_path / "m")
+    plain = SavedModelEncoder(handle, "image", **options)
+    raw = [stripes()] * 6 + [b""]
+    expected = encode(plain, raw, training=True)["vector"].numpy()
+    for manner, changes in (("flip", False), ("crop", True), ("full", True)):
+        encoder = SavedModelEncoder(handle, "image", augmentation=manner, **options)
+        np.testing.assert_array_equal(encode(encoder, raw)["vector"], expected)
+        found = encode(encoder, raw, training=True)["vector"].numpy()
+        assert (np.abs(found[:6] - expected[:6]).max() > 0.01) == changes, manner
+        assert not found[6].any()
+        assert SavedModelEncoder.from_config(encoder.get_config()).get_config() == encoder.get_config()
+
+
+def write_float_halves(folder):
+    """Halves whose pixels are normalised before `encode` gets them, as no export of ours does."""
+    module, halves = tf.train.Checkpoint(), tf.saved_model.load(write_image_halves(folder / "inner"))
+    module.inner = halves
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def preprocess(raw):
+        return {"pixels": tf.cast(halves.preprocess(raw)["pixels"], tf.float32) / 100.0 - 1.0}
+
+    @tf.function(input_signature=[{"pixels": tf.TensorSpec([None, 8, 8, 3], tf.float32)}])
+    def code(tensors):
+        return halves.encode({"pixels": tf.cast(tf.round((tensors["pixels"] + 1.0) * 100.0), tf.uint8)})
+
+    module.preprocess, module.encode = preprocess, code
+    module.__call__ = tf.function(lambda raw: code(preprocess(raw)), input_signature=preprocess.input_signature)
+    module.variables, module.trainable_variables = list(halves.variables), list(halves.trainable_variables)
+    module.regularization_losses = []
+    tf.saved_model.save(module, str(folder / "outer"))
+    return str(folder / "outer")
+
+
+def test_of_normalised_pixels_the_colours_stay(tmp_path):
+    handle = write_float_halves(tmp_path)
+    raw = [stripes()] * 6
+    cropped = SavedModelEncoder(handle, "image", mode="finetuned", augmentation="crop")
+    assert np.ptp(encode(cropped, raw, training=True)["vector"].numpy(), axis=0).max() > 0.01
+    coloured = SavedModelEncoder(handle, "image", mode="finetuned", augmentation="full")
+    with pytest.raises(UsageError, match="of float32 pixels it is not known"):
+        encode(coloured, raw, training=True)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("image", "cached"), ("image", "frozen"), ("text", "finetuned")])
+def test_an_augmentation_that_would_have_no_effect_is_refused(tmp_path, kind, mode):
+    handle = (write_image_model if kind == "image" else write_text_model)(tmp_path / "m")
+    with pytest.raises(UsageError, match=f"augmentation='flip' changes pictures .* reads {kind} and has mode='{mode}'"):
+        SavedModelEncoder(handle, kind, mode, augmentation="flip")

@@ -107,3 +107,14 @@ def test_direction_can_be_learnt():
 def test_arguments_that_do_not_fit_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         make(**options)
+
+
+def test_the_frames_of_a_clip_are_changed_alike():
+    frames = np.repeat(random_frames(4)[:, :1], 3, axis=1)  # nothing moves
+    mask = np.ones((4, 3))
+    encoder = make(augmentation="full")
+    expected = encoder(inputs_of(frames, mask))["sequence"].numpy()
+    changed = encoder(inputs_of(frames, mask), training=True)["sequence"].numpy()
+    np.testing.assert_allclose(changed, np.repeat(changed[:, :1], 3, axis=1), atol=1e-5)
+    assert (np.abs(changed - expected).max(axis=(1, 2)) > 1e-3).all()
+    assert VideoEncoder.from_config(encoder.get_config()).get_config() == encoder.get_config()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.encoders.reusable import write_waveform_model
+from tests.encoders.reusable import write_image_model, write_text_model, write_waveform_model
 from tfmmrec.data.statistics import FeatureStatistics
 from tfmmrec.encoders import (
     AudioEncoder,
@@ -17,6 +17,7 @@ from tfmmrec.encoders import (
 )
 from tfmmrec.models.parts import feature_encoder, feature_encoders, of_queries
 from tfmmrec.schema import Feature
+from tfmmrec.types import UsageError
 
 WORDS = FeatureStatistics(vocabulary=["red", "hat"], idf=[1.0, 2.0], max_length=9)
 CASES = [
@@ -69,6 +70,20 @@ def test_pictures():
     )
     assert (encoder.height, encoder.width, encoder.mode, encoder.dim) == (32, 32, "finetuned", 4)
     assert feature_encoder("photo", Feature(kind="image"), FeatureStatistics(), 4).mode == "cached"
+
+
+def test_pictures_and_frames_are_changed_as_asked_for(tmp_path):
+    def made(kind, **options):
+        return feature_encoder("it", Feature(kind=kind), FeatureStatistics(), 4, image_augmentation="crop", **options)
+
+    assert made("image").augmentation.manner == made("video").augmentation.manner == "crop"
+    pretrained = {"pretrained": {"it": write_image_model(tmp_path / "m")}}
+    assert made("image", **pretrained, pretrained_mode="finetuned").augmentation.manner == "crop"
+    with pytest.raises(UsageError, match="it reads image and has mode='cached', whose vectors stay as they are"):
+        made("image", **pretrained)
+    pretrained = {"pretrained": {"it": write_text_model(tmp_path / "t")}}
+    assert made("text", **pretrained).augmentation.manner == "none"  # it is no picture
+    assert of_queries({"image_augmentation": "crop"})["image_augmentation"] == "crop"
 
 
 def test_sounds():

@@ -8,6 +8,7 @@ from typing import Literal
 import tensorflow as tf
 
 from tfmmrec.encoders.convolutional import ConvolutionalEncoder
+from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import Embedded, UsageError
 
@@ -23,6 +24,8 @@ class ImageEncoder(ConvolutionalEncoder):
         filters: channels of the convolutions; each halves the picture.
         mode: `cached` (trained for a bounded while before the towers, then run once for each candidate) or `finetuned`
             (trained in every step with the rest).
+        augmentation: none, flip, crop or full, see `PictureAugmentation`: how pictures are changed at random whenever
+            this network is trained on them, in either mode.
     """
 
     presence = "has_pixels"
@@ -34,6 +37,7 @@ class ImageEncoder(ConvolutionalEncoder):
         width: int = 64,
         filters: Sequence[int] = (32, 64, 96, 128),
         mode: Literal["cached", "finetuned"] = "cached",
+        augmentation: Literal["none", "flip", "crop", "full"] = "none",
         **kwargs,
     ):
         super().__init__(dim, (height, width, 3), filters, mode, "image", **kwargs)
@@ -44,6 +48,7 @@ class ImageEncoder(ConvolutionalEncoder):
             )
         self.height = height
         self.width = width
+        self.augmentation = PictureAugmentation(augmentation, name="augmentation")
 
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)
@@ -54,8 +59,13 @@ class ImageEncoder(ConvolutionalEncoder):
         return {"pixels": pixels, "has_pixels": present}
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
-        x = tf.cast(inputs["pixels"], self.compute_dtype) / 127.5 - 1.0  # [batch, height, width, 3]
+        pixels = self.augmentation(inputs["pixels"], training=training)
+        x = tf.cast(pixels, self.compute_dtype) / 127.5 - 1.0  # [batch, height, width, 3]
         return self.embed_grid(x, inputs["has_pixels"])
 
     def get_config(self):
-        return super().get_config() | {"height": self.height, "width": self.width}
+        return super().get_config() | {
+            "height": self.height,
+            "width": self.width,
+            "augmentation": self.augmentation.manner,
+        }

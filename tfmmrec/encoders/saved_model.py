@@ -10,6 +10,7 @@ import tensorflow_hub as hub
 import tensorflow_text  # noqa: F401  (the ops of tokenizers, which a SavedModel may hold)
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import DataError, Embedded, UsageError
 
@@ -31,8 +32,12 @@ class SavedModelEncoder(Encoder):
             or `finetuned` (weights trained with the rest).
         height: pictures are resized to this many pixels (`image` without halves only),
         width: by this many.
+        augmentation: none, flip, crop or full, see `PictureAugmentation`: how pictures are changed at random in the
+            steps that finetune it, before `encode` makes its own numbers of them. Where `preprocess` gives floats,
+            whose range is not known, they can be flipped and cropped only.
 
     Raises:
+        UsageError: an augmentation of what is no picture, or of what no step trains.
         DataError: the handle cannot be loaded, is not reusable, or reads the other kind: what was found and needed.
     """
 
@@ -46,6 +51,7 @@ class SavedModelEncoder(Encoder):
         mode: Mode = "cached",
         height: int = 224,
         width: int = 224,
+        augmentation: Literal["none", "flip", "crop", "full"] = "none",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -58,6 +64,13 @@ class SavedModelEncoder(Encoder):
         self.mode = mode
         self.height = height
         self.width = width
+        self.augmentation = PictureAugmentation(augmentation, name="augmentation")
+        if augmentation != "none" and (mode != "finetuned" or input_kind != "image"):
+            raise UsageError(
+                f"augmentation={augmentation!r} changes pictures in the steps that train an encoder of them, but "
+                f"{self.name} reads {input_kind} and has mode={mode!r}, whose vectors stay as they are: use mode "
+                f"'finetuned' (pretrained_mode), or augmentation='none'"
+            )
         local = Path(self.handle)
         if "://" not in self.handle and not (local / "saved_model.pb").exists():
             raise DataError(
@@ -110,6 +123,9 @@ class SavedModelEncoder(Encoder):
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         present = inputs["given"]
+        if self.input_kind == "image":
+            pixels = self.augmentation(inputs["pixels"], training=training)
+            inputs = dict(inputs) | {"pixels": pixels}
         if self.has_halves:
             tensors = {name: tensor for name, tensor in inputs.items() if name != "given"}
             vector = self._run(self.module.resolved_object.encode, tensors)
@@ -142,4 +158,5 @@ class SavedModelEncoder(Encoder):
             "mode": self.mode,
             "height": self.height,
             "width": self.width,
+            "augmentation": self.augmentation.manner,
         }

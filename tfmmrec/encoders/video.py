@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.frames import decode_frames
 from tfmmrec.encoders.image import ImageEncoder
+from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.types import Embedded, UsageError
 
 _MAX_FRAMES = 64
@@ -29,6 +30,8 @@ class VideoEncoder(Encoder):
         filters: channels of the small network's convolutions, where no frame encoder is given.
         mode: `cached` (trained for a bounded while before the towers, then run once for each candidate) or `finetuned`
             (trained in every step with the rest).
+        augmentation: none, flip, crop or full, see `PictureAugmentation`: how videos are changed at random whenever
+            this network is trained on them, all frames of one alike.
         frame_encoder: of pictures, with `height`, `width` and vectors of size `dim`; a small `ImageEncoder` when None.
 
     The frames that a short video lacks are left out of every pooling. The sequence is the frames' vectors.
@@ -45,6 +48,7 @@ class VideoEncoder(Encoder):
         pooling: Literal["mean", "attention", "gru"] = "mean",
         filters: Sequence[int] = (8, 16, 32, 64),
         mode: Literal["cached", "finetuned"] = "cached",
+        augmentation: Literal["none", "flip", "crop", "full"] = "none",
         frame_encoder: Encoder | None = None,
         **kwargs,
     ):
@@ -61,6 +65,7 @@ class VideoEncoder(Encoder):
         self.pooling = pooling
         self.filters = tuple(filters)
         self.frame_encoder = frame_encoder or ImageEncoder(dim, height, width, filters, mode, name="frame")
+        self.augmentation = PictureAugmentation(augmentation, name="augmentation")
         self.height, self.width = self.frame_encoder.height, self.frame_encoder.width
         if pooling == "attention":
             self.hidden = tf.keras.layers.Dense(dim, activation="tanh", name="hidden")
@@ -94,6 +99,7 @@ class VideoEncoder(Encoder):
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         mask, present = inputs["frame_mask"], inputs["has_video"]
         pictures = tf.reshape(inputs["frames"], [-1, self.height, self.width, 3])  # [batch * frames, ...]
+        pictures = self.augmentation(pictures, training=training, repeats=self.num_frames)
         flat = tf.reshape(mask, [-1])
         seen = self.frame_encoder({"pixels": pictures, "has_pixels": flat, "given": flat}, training=training)["vector"]
         frames = tf.reshape(tf.cast(seen, self.compute_dtype), [-1, self.num_frames, self.dim])
@@ -121,6 +127,7 @@ class VideoEncoder(Encoder):
             "pooling": self.pooling,
             "filters": list(self.filters),
             "mode": self.mode,
+            "augmentation": self.augmentation.manner,
             "frame_encoder": None if small else tf.keras.layers.serialize(self.frame_encoder),
         }
 

@@ -31,6 +31,7 @@ def feature_encoder(
     max_words: int = 128,
     image_mode: str = "cached",
     image_size: int = 64,
+    image_augmentation: str = "none",
     audio_mode: str = "cached",
     audio_seconds: float = 4.0,
     audio_features: str = "log_mel",
@@ -52,6 +53,9 @@ def feature_encoder(
         max_words: cap on the words read of a text.
         image_mode: cached or finetuned, for the small image network.
         image_size: pixels in height and width it sees; of a video's frames too.
+        image_augmentation: none, flip, crop or full (crop, flip, light and colour): how pictures and videos are changed
+            at random whenever an encoder is trained on them, in its own training or in every step; never else. Not for
+            pretrained encoders that are frozen or cached. See `PictureAugmentation`.
         audio_mode: cached or finetuned, for the small audio network.
         audio_seconds: how much of a sound it hears, from the start.
         audio_features: log_mel (bands of frequencies) or mfcc (a cosine transform of them), see `AudioEncoder`.
@@ -63,7 +67,8 @@ def feature_encoder(
         pretrained_mode: frozen, cached or finetuned, of those.
 
     Raises:
-        UsageError: a pretrained encoder for a feature that is no text, image or sound.
+        UsageError: a pretrained encoder for a feature that is no text, image or sound; an augmentation for a
+            pretrained one that is not finetuned.
     """
     if pretrained and name in pretrained:
         if feature.kind not in ("text", "image", "audio"):
@@ -74,7 +79,10 @@ def feature_encoder(
             return WaveformModelEncoder(pretrained[name], max(audio_seconds, 1.0), pretrained_mode, name=name)
         from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
 
-        return SavedModelEncoder(pretrained[name], feature.kind, mode=pretrained_mode, name=name)
+        augmentation = image_augmentation if feature.kind == "image" else "none"
+        return SavedModelEncoder(
+            pretrained[name], feature.kind, mode=pretrained_mode, augmentation=augmentation, name=name
+        )
     if feature.kind == "identifier":
         return IdentifierEncoder(statistics.vocabulary, dim, name=name)
     if feature.kind == "category":
@@ -98,11 +106,22 @@ def feature_encoder(
             name=name,
         )
     if feature.kind == "image":
-        return ImageEncoder(dim, height=image_size, width=image_size, mode=image_mode, name=name)
+        return ImageEncoder(
+            dim, height=image_size, width=image_size, mode=image_mode, augmentation=image_augmentation, name=name
+        )
     if feature.kind == "audio":
         return AudioEncoder(dim, audio_seconds, audio_features, mode=audio_mode, name=name)
     if feature.kind == "video":
-        return VideoEncoder(dim, video_frames, image_size, image_size, video_pooling, mode=video_mode, name=name)
+        return VideoEncoder(
+            dim,
+            video_frames,
+            image_size,
+            image_size,
+            video_pooling,
+            mode=video_mode,
+            augmentation=image_augmentation,
+            name=name,
+        )
     return PrecomputedEncoder(statistics.dim, name=name)
 
 
