@@ -8,16 +8,22 @@ from typing import Literal
 import tensorflow as tf
 
 from tfmmrec.encoders.convolutional import ConvolutionalEncoder
+from tfmmrec.encoders.rhythm import onset_autocorrelation
 from tfmmrec.encoders.waveforms import FRAME, HOP, RATE, decode_waveforms, log_mel, mfcc, num_frames_of
 from tfmmrec.types import Embedded, UsageError
 
 _MAX_SECONDS = 30
+_LAG_SECONDS = 2.0  # two beats of a slow piece
+_HIDDEN = 64  # numbers between the rhythm and the embedding
 _SCALE = {"log_mel": 4.0, "mfcc": 20.0}  # what is usual becomes about 1
 
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")
 class AudioEncoder(ConvolutionalEncoder):
     """The beginning of a sound as a picture of frequencies over time, through `ConvolutionalEncoder`'s convolutions.
+
+    They see a third of a second at once: timbre and pitch, but no tempo. So a rectified layer over the rhythm,
+    `onset_autocorrelation` up to two seconds (or half of what is heard), is added before the embedding.
 
     Args:
         dim: size of the embedding.
@@ -68,6 +74,14 @@ class AudioEncoder(ConvolutionalEncoder):
         self.features = features
         self.num_bands = num_bands
         self.num_coefficients = num_coefficients
+        self.num_lags = min(round(_LAG_SECONDS * RATE / HOP), self.num_frames // 2)
+        self.rhythm = tf.keras.layers.Dense(_HIDDEN, activation="relu", name="rhythm")
+        self.rhythm_projection = tf.keras.layers.Dense(dim, use_bias=False, name="rhythm_projection")
+
+    def build(self, input_shape=None):
+        self.rhythm.build([None, self.num_lags])
+        self.rhythm_projection.build([None, _HIDDEN])
+        super().build(input_shape)
 
     def raw_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None], tf.string)
@@ -92,7 +106,10 @@ class AudioEncoder(ConvolutionalEncoder):
         x = tf.cast(inputs["bands"], self.compute_dtype)[..., None] / _SCALE[self.features]  # [batch, frames, bands, 1]
         num_rows = -(-self.num_frames // 2 ** len(self.filters))
         starts = tf.range(num_rows) * 2 ** len(self.filters)  # the first frame that a row of the last feature map sees
-        return self.embed_grid(x, inputs["has_sound"], starts[None, :] < inputs["num_frames"][:, None])
+        found = self.embed_grid(x, inputs["has_sound"], starts[None, :] < inputs["num_frames"][:, None])
+        lags = onset_autocorrelation(inputs["bands"], inputs["num_frames"], self.num_lags)
+        rhythm = self.rhythm_projection(self.rhythm(lags)) * tf.cast(inputs["has_sound"], self.compute_dtype)[:, None]
+        return found | {"vector": found["vector"] + rhythm}
 
     def get_config(self):
         return super().get_config() | {
