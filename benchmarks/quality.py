@@ -103,9 +103,14 @@ def _kept(keep: Path | None, dataset: Dataset, slice_name: str, model: str, seed
         return _trained(dataset, slice_name, model, seed)
     name = "".join(sign if sign.isalnum() or sign in "_=.," else "-" for sign in model)
     file = keep / f"{dataset.fingerprint[:12]}-{slice_name}-{name}-{seed}.json"
+    return kept(file, lambda: _trained(dataset, slice_name, model, seed))
+
+
+def kept(file: Path, measured: Callable[[], dict]) -> dict:
+    """What a file has, or what is measured now and written there."""
     if not file.exists():
-        keep.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_trained(dataset, slice_name, model, seed))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(measured())
         unfinished = file.with_suffix(".unfinished")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.rename(file)
@@ -124,29 +129,53 @@ def _baselines(dataset: Dataset, slice_name: str, seed: int, more: Mapping) -> d
 
 
 def _trained(dataset: Dataset, slice_name: str, model: str, seed: int) -> dict[str, float]:
+    name, *given = model.split(":")
+    settings = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in given)}
+    with tempfile.TemporaryDirectory() as temporary:
+        return trained(dataset, slice_name, name, settings, seed, Path(temporary) / "run")
+
+
+def trained(
+    dataset: Dataset,
+    slice_name: str,
+    model: str,
+    settings: Mapping,
+    seed: int,
+    folder: Path,
+    start_from: Path | None = None,
+) -> dict[str, float]:
+    """Trains a model in a folder, and says what came of it.
+
+    Args:
+        dataset: trained and evaluated on.
+        slice_name: of the evaluation.
+        model: a name of the zoo.
+        settings: its hyperparameters and options that differ from the defaults of `tfmmrec train`.
+        seed: of the training.
+        folder: of the run.
+        start_from: a run to begin with.
+    """
     import tensorflow as tf
 
     from tfmmrec.training_options import TrainingOptions
     from tfmmrec.zoo import ZOO
 
     tf.get_logger().setLevel("ERROR")  # every model is traced anew, which it would warn of
-    name, *given = model.split(":")
-    settings = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in given)}
-    with tempfile.TemporaryDirectory() as temporary:
-        start = time.perf_counter()
-        own = {key: settings.pop(key) for key in list(settings) if key in TrainingOptions.model_fields}
-        options = TrainingOptions(**(ZOO[name].training_of(settings, len(dataset.candidates)) | own | {"seed": seed}))
-        run = train(dataset, Path(temporary) / "run", name, settings, options)
-        minutes = (time.perf_counter() - start) / 60
-        metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
-        parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
-        seconds = pd.read_csv(run.path / "history.csv")["seconds"].median()
-        return _chosen(metrics, slice_name) | {
-            "examples/s": round(dataset.train.num_rows / seconds),
-            "minutes": round(minutes, 1),
-            "epochs": run.config.num_epochs,
-            "parameters": parameters,
-        }
+    settings = dict(settings)
+    start = time.perf_counter()
+    own = {key: settings.pop(key) for key in list(settings) if key in TrainingOptions.model_fields}
+    options = TrainingOptions(**(ZOO[model].training_of(settings, len(dataset.candidates)) | own | {"seed": seed}))
+    run = train(dataset, folder, model, settings, options, start_from=start_from)
+    minutes = (time.perf_counter() - start) / 60
+    metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
+    parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
+    seconds = pd.read_csv(run.path / "history.csv")["seconds"].median()
+    return _chosen(metrics, slice_name) | {
+        "examples/s": round(dataset.train.num_rows / seconds),
+        "minutes": round(minutes, 1),
+        "epochs": run.config.num_epochs,
+        "parameters": parameters,
+    }
 
 
 def _chosen(metrics: Mapping[str, Mapping[str, float]], slice_name: str) -> dict[str, float]:

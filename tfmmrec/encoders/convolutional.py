@@ -12,6 +12,15 @@ from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.types import Embedded, UsageError
 
 
+def check_pixels(height: int, width: int, filters: Sequence[int]) -> None:
+    """Raises `UsageError` where a picture is too small for so many convolutions, each of which halves it."""
+    if min(height, width) < 2 ** len(filters):
+        raise UsageError(
+            f"{len(filters)} convolutions halve a picture to less than one pixel of {height}×{width}; "
+            f"use at least {2 ** len(filters)} pixels or fewer filters"
+        )
+
+
 class ConvolutionalEncoder(Encoder):
     """A stack of strided 3×3 convolutions with batch-independent normalisation, global pooling and a dense layer.
 

