@@ -20,7 +20,8 @@ from tfmmrec.types import DataError
 BATCH = 64
 ROWS_PER_PART = 4096
 """So much work a kill loses at most."""
-_READS = ("input_kind", "height", "width", "seconds")  # of an encoder's config: what it makes of a content
+_READS = ("input_kind", "height", "width", "seconds", "num_frames", "pooling")
+"""Of an encoder's config, what it makes of a content."""
 
 
 def default_root() -> Path:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.encoders.reusable import write_image_model
+from tests.encoders.reusable import write_clip_model, write_image_model
 from tfmmrec.cli.main import main
 
 
@@ -28,6 +28,14 @@ def test_an_encoder_is_exported(tmp_path, capsys):
     assert card["image_size"] == [12, 12] and "writing the SavedModel ..." in shown.err
     assert main(command) == 2
     assert "holds an exported encoder already; --overwrite replaces it" in capsys.readouterr().err
+
+
+def test_a_model_of_clips_is_exported(tmp_path, capsys):
+    source = write_clip_model(tmp_path / "m", key="image")
+    command = ["encoder", "export", source, "--to", str(tmp_path / "out"), "--image-size", "12", "--num-frames", "4"]
+    assert main(command) == 0
+    assert "SavedModel: videos -> vectors of 3, 18 weights" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "encoder.json").read_text())["num_frames"] == 4
 
 
 @pytest.mark.parametrize(

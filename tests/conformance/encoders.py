@@ -15,6 +15,7 @@ from PIL import Image
 from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
 from tests.encoders.reusable import (
+    write_clip_model,
     write_image_halves,
     write_image_model,
     write_text_halves,
@@ -34,6 +35,7 @@ from tfmmrec.encoders import (
     SequenceHistoryEncoder,
     TextEncoder,
     VideoEncoder,
+    VideoModelEncoder,
     WaveformModelEncoder,
 )
 
@@ -104,6 +106,15 @@ def _waveform_model(mode: str) -> Callable[[Path], WaveformModelEncoder]:
     def make(folder: Path) -> WaveformModelEncoder:
         path = folder / "audio"
         return WaveformModelEncoder(str(path) if path.exists() else write_waveform_model(path), 1.0, mode)
+
+    return make
+
+
+def _video_model(write, mode: str, pooling: str = "mean") -> Callable[[Path], VideoModelEncoder]:
+    def make(folder: Path) -> VideoModelEncoder:
+        path = folder / f"{write.__name__}_of_videos"
+        handle = str(path) if path.exists() else write(path)
+        return VideoModelEncoder(handle, 3, pooling, mode, height=8, width=8)
 
     return make
 
@@ -268,5 +279,21 @@ ENCODERS: list[EncoderPart] = [
             f"saved model of sounds, {mode}", _waveform_model(mode), SOUNDS, [b"", b""], frozen=mode == "cached"
         )
         for mode in ("cached", "finetuned")
+    ),
+    *(
+        EncoderPart(
+            f"saved model of {what}, {mode}{', ' + pooling if pooling != 'mean' else ''}",
+            _video_model(write, mode, pooling),
+            VIDEOS,
+            [b"", b""],
+            frozen=mode != "finetuned",
+        )
+        for what, write, mode, pooling in (
+            ("clips", write_clip_model, "cached", "mean"),
+            ("clips", write_clip_model, "finetuned", "mean"),
+            ("frames", write_image_model, "cached", "mean"),
+            ("frames", write_image_model, "frozen", "attention"),
+            ("frames in two halves", write_image_halves, "finetuned", "gru"),
+        )
     ),
 ]

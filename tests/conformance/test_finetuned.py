@@ -59,7 +59,7 @@ def test_all_that_is_to_be_trained_moves_and_nothing_else(part, folder):
     encoder = part.make(folder)
     moved = fit(part, encoder)
     assert names(moved) == names(variable.ref() for variable in encoder.trainable_variables)
-    if not part.frozen:
+    if not part.frozen:  # nothing of it stays behind
         floating = [variable for variable in encoder.variables if variable.dtype.is_floating]
         assert names(moved) == names(variable.ref() for variable in floating)
 
@@ -71,7 +71,8 @@ def test_nothing_of_a_frozen_encoder_moves(part, folder):
     for mode in modes:
         encoder = part.make(folder)
         if mode is not None:
-            encoder = type(encoder).from_config(encoder.get_config() | {"mode": mode})
+            pooling = {"pooling": "mean"} if "pooling" in encoder.get_config() else {}  # others are to be trained
+            encoder = type(encoder).from_config(encoder.get_config() | pooling | {"mode": mode})
         if encoder.handle is None:
             encoder.trainable = False  # as a training does with a network of ours that has been cached
         assert not fit(part, encoder) and not encoder.trainable_variables
@@ -107,4 +108,14 @@ def test_the_encoder_of_a_video_s_frames_is_not_silently_frozen_behind_what_pool
     frames = Blind(4, height=16, width=16, filters=(4, 6), mode="finetuned")
     encoder = VideoEncoder(4, 3, pooling="gru", mode="finetuned", frame_encoder=frames)
     with pytest.raises(UsageError, match=r"the encoder of 'look' \(candidate_tower, its part 'blind'\) is to be"):
+        fit(part, encoder)
+
+
+def test_what_pools_the_frames_of_a_blind_model_is_not_enough(folder):
+    part = next(part for part in ENCODERS if part.name == "saved model of frames in two halves, finetuned, gru")
+    encoder = part.make(folder)
+    encoder._vectors = lambda tensors, training, see=encoder._vectors: tf.stop_gradient(see(tensors, training))
+    with pytest.raises(
+        UsageError, match=r"the encoder of 'look' \(candidate_tower\) is to be finetuned, but no gradient"
+    ):
         fit(part, encoder)

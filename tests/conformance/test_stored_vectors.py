@@ -12,8 +12,14 @@ import tensorflow as tf
 
 from tests.conformance.encoders import ENCODERS, picture
 from tests.conformance.parts import by_name
+from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
-from tests.encoders.reusable import write_image_model, write_text_halves, write_waveform_model
+from tests.encoders.reusable import (
+    write_clip_model,
+    write_image_model,
+    write_text_halves,
+    write_waveform_model,
+)
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.encoders import SavedModelEncoder
 from tfmmrec.serving.export import export_run
@@ -33,7 +39,9 @@ SERVED_TOLERANCE = {"float32": 1e-4, "float16": 2e-3}
 def cached(part, folder) -> SavedModelEncoder:
     """A row's encoder, whatever its mode is there."""
     made = part.make(folder)
-    return type(made).from_config(made.get_config() | {"mode": "cached"})
+    config = made.get_config()
+    own = {"pooling": "mean"} if "pooling" in config else {}  # other poolings of frames learn in every step
+    return type(made).from_config(config | own | {"mode": "cached"})
 
 
 @pytest.mark.parametrize("part", ENCODERS, ids=by_name)
@@ -54,6 +62,7 @@ def test_the_store_has_what_the_encoder_says(part, dtype, folder, tmp_path):
 
 
 WRITERS = {"title": write_text_halves, "photo": write_image_model, "sound": write_waveform_model}
+WRITERS |= {"clip": write_clip_model, "cover": write_image_model}
 """Feature -> what writes its pretrained encoder."""
 
 
@@ -67,13 +76,15 @@ def catalogue(num_candidates: int = 16, num_queries: int = 12) -> Dataset:
             tone(random.uniform(200, 2000), 8_000, 0.5 + 0.1 * i, loudness=0.3 + 0.04 * i)
             for i in range(num_candidates)
         ],
+        "clip": [mjpeg(random.integers(0, 255, 5)) for _ in range(num_candidates)],
+        "cover": [animation(random.integers(0, 255, 2)) for _ in range(num_candidates)],
     }
     for place, column in enumerate(columns.values()):
         column[place] = type(column[place])()
     candidates = pd.DataFrame({"id": [f"c{i}" for i in range(num_candidates)], **columns})
     pairs = [(q, c) for q in range(num_queries) for c in random.choice(num_candidates - 3, 5, replace=False)]
     log = pd.DataFrame({"query": [f"q{q}" for q, _ in pairs], "candidate": [f"c{c}" for _, c in pairs]})
-    kinds = {"title": "text", "photo": "image", "sound": "audio"}
+    kinds = {"title": "text", "photo": "image", "sound": "audio", "clip": "video", "cover": "video"}
     schema = {
         "interactions": {"path": "-", "query": "query", "candidate": "candidate", "split": {"method": "leave_one_out"}},
         "candidates": {"path": "-", "id": "id", "features": {name: {"kind": kinds[name]} for name in columns}},
@@ -109,6 +120,7 @@ def served(request, tmp_path_factory) -> tuple[Served, float]:
         "dim": 8,
         "feature_dim": 6,
         "audio_seconds": 2.0,
+        "video_frames": 4,
         "content_scale": None,
     }
     options = {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "store_dtype": request.param, "refit": False}

@@ -102,6 +102,40 @@ def write_image_model(folder: Path, dim: int = 3) -> str:
     return _write(folder, call, [kernel, bias], [kernel, bias])
 
 
+CLIP_KERNEL = np.random.default_rng(2).normal(size=(6, 3)).astype(np.float32)
+"""What `write_clip_model` sees: the mean colour, and how it changes over time, `[6, dim]`."""
+
+
+def write_clip_model(
+    folder: Path, shape: tuple[int | None, int | None, int | None] = (None, None, None), key: str | None = None
+) -> str:
+    """Floats in [0, 1] `[batch, frames, height, width, 3]` -> `[batch, 3]`; the order of the frames counts.
+
+    Args:
+        folder: where to.
+        shape: frames, height and width, where they are fixed.
+        key: what the clip is passed under, as MoViNet takes it.
+    """
+    kernel = tf.Variable(CLIP_KERNEL, name="kernel")
+    clip = tf.TensorSpec([None, *shape, 3], tf.float32)
+
+    @tf.function(input_signature=[clip if key is None else {key: clip}])
+    def call(given):
+        colours = tf.reduce_mean(given if key is None else given[key], axis=[2, 3])  # [batch, frames, 3]
+        times = tf.linspace(0.0, 1.0, tf.shape(colours)[1])[:, None]
+        seen = tf.concat([tf.reduce_mean(colours, axis=1), tf.reduce_mean(times * colours, axis=1)], axis=1)
+        return tf.matmul(seen, kernel)
+
+    return _write(folder, call, [kernel], [kernel])
+
+
+def seen_of_clips(frames: np.ndarray) -> np.ndarray:
+    """What `write_clip_model` makes of frames, uint8 `[batch, frames, height, width, 3]`."""
+    colours = np.asarray(frames, np.float64).mean(axis=(2, 3)) / 255.0
+    times = np.linspace(0.0, 1.0, colours.shape[1])[:, None]
+    return np.concatenate([colours.mean(axis=1), (times * colours).mean(axis=1)], axis=1) @ CLIP_KERNEL
+
+
 def write_unusable_model(folder: Path) -> str:
     """A SavedModel with a signature and no `__call__`: it can be served, but not be a layer."""
     module = tf.Module()

@@ -1,10 +1,14 @@
+import io
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tests.data.clips import animation, mjpeg
 from tests.data.test_images import encoded
 from tfmmrec.data.videos import spread, usable_video
-from tfmmrec.encoders.frames import decode_frames
+from tfmmrec.encoders.frames import decode_frames, frame_pictures
+from tfmmrec.encoders.pictures import decode_pictures
 
 GREYS = list(range(0, 240, 20))
 
@@ -40,3 +44,38 @@ def test_what_the_reader_makes_of_an_animation_looks_the_same():
     raw = animation(GREYS)
     greys, _ = seen(raw, usable_video(raw))
     np.testing.assert_allclose(greys[0], greys[1], atol=2)
+
+
+def test_frames_of_a_short_video_in_the_place_of_those_that_it_lacks():
+    raw = tf.constant([mjpeg([50, 100]), animation([80]), encoded("PNG"), b"", mjpeg(GREYS)])
+    frames, mask = tf.function(lambda raw: decode_frames(raw, 4, 8, 12, repeat=True))(raw)
+    greys = frames.numpy().mean(axis=(2, 3, 4))
+    assert mask.numpy().tolist() == [[True] * 4] * 3 + [[False] * 4, [True] * 4]
+    np.testing.assert_allclose(greys[:2], [[50, 50, 100, 100], [80] * 4], atol=2)
+    np.testing.assert_allclose(greys[4], [GREYS[place] for place in spread(len(GREYS), 4)], atol=2)
+    assert not greys[3].any() and np.ptp(greys[2]) == 0
+
+
+def test_what_juts_out_is_cut_off_or_pressed_in():
+    columns = np.repeat(np.arange(24, dtype=np.uint8)[None, :, None] * 10, 12, axis=0)  # 12 x 24, darker to the left
+    picture = Image.fromarray(np.repeat(columns, 3, axis=2))
+    for kind in ("GIF", "JPEG"):
+        file = io.BytesIO()
+        picture.save(file, kind, **({"quality": 98} if kind == "JPEG" else {}))
+        (whole,), (middle,) = (
+            decode_frames(tf.constant([file.getvalue()]), 1, 12, 12, crop)[0].numpy() for crop in (False, True)
+        )
+        expected = np.array([columns[0, 6:18, 0], columns[0].reshape(12, 2).mean(axis=1)])
+        np.testing.assert_allclose(middle[0, 5, :, 1], expected[0], atol=4)
+        np.testing.assert_allclose(whole[0, 5, 1:-1, 1], expected[1, 1:-1], atol=6)
+
+
+def test_the_same_frames_as_bytes_of_pictures():
+    raw = tf.constant([mjpeg(GREYS), animation([80, 30]), encoded("PNG"), b"", animation(GREYS)])
+    pictures, mask = tf.function(lambda raw: frame_pictures(raw, 4))(raw)
+    frames, expected = decode_frames(raw, 4, 8, 12)
+    assert pictures.shape == [5, 4]
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_array_equal(pictures.numpy() != b"", expected)
+    pixels, _ = decode_pictures(tf.reshape(pictures, [-1]), 8, 12)
+    np.testing.assert_array_equal(tf.reshape(pixels, frames.shape), frames)

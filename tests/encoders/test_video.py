@@ -51,8 +51,8 @@ def test_the_pooled_vectors_are_what_the_docstring_says():
     encoder = make("attention")
     found = encoder(inputs_of(frames, mask))
     seen = found["sequence"].numpy()
-    hidden = np.tanh(seen @ encoder.hidden.kernel.numpy() + encoder.hidden.bias.numpy())
-    weights = np.exp(hidden @ encoder.importance.kernel.numpy())[..., 0] * mask
+    hidden = np.tanh(seen @ encoder.over_time.hidden.kernel.numpy() + encoder.over_time.hidden.bias.numpy())
+    weights = np.exp(hidden @ encoder.over_time.importance.kernel.numpy())[..., 0] * mask
     weights /= weights.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found["vector"], (weights[..., None] * seen).sum(axis=1), rtol=1e-4, atol=1e-5)
     encoder = make("mean")
@@ -62,12 +62,12 @@ def test_the_pooled_vectors_are_what_the_docstring_says():
     np.testing.assert_allclose(found["vector"], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_order_of_frames_counts_for_the_gru_alone():
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_video_run_backwards_is_another_one(pooling):
     frames, mask = random_frames(1), [[True] * 3]
-    for pooling in POOLINGS:
-        encoder = make(pooling)
-        forth, back = (encoder(inputs_of(order, mask))["vector"].numpy() for order in (frames, frames[:, ::-1]))
-        assert np.allclose(forth, back, atol=1e-5) == (pooling != "gru")
+    encoder = make(pooling)
+    forth, back = (encoder(inputs_of(order, mask))["vector"].numpy() for order in (frames, frames[:, ::-1]))
+    assert not np.allclose(forth, back, atol=1e-2)
 
 
 def test_any_encoder_of_pictures_can_look_at_the_frames(tmp_path):

@@ -156,7 +156,7 @@ def test_the_content_weight_arrives():
         ({"dim": 0}, "must be at least 1"),
         (
             {"pretrained": {"price": "handle"}},
-            "pretrained: price is of kind number, but they are for text, image and audio",
+            "pretrained: price is of kind number, but they are for text, image, audio and video",
         ),
     ],
 )

@@ -11,6 +11,8 @@ from tfmmrec.types import DataError, UsageError
         ({"half": "sound"}, "half must be text or image, got 'sound'"),
         ({"max_length": 2}, "max_length must be at least 3, got 2"),
         ({"image_size": 0}, "image_size must be at least 1, got 0"),
+        ({"num_frames": 0}, "num_frames must be at least 1, got 0"),
+        ({"num_frames": 8}, "num_frames is for TF-Hub models of clips; bert is none, leave it out"),
         ({"weights": "w.h5"}, "weights is for applications:NAME; bert brings its own"),
     ],
 )

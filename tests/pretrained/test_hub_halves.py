@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data.clips import animation, mjpeg
 from tests.encoders.reusable import (
     NUM_BUCKETS,
+    seen_of_clips,
     text_table,
+    write_clip_model,
     write_image_model,
     write_text_model,
     write_unusable_model,
@@ -69,6 +72,35 @@ def test_what_is_told_of_training_is_told_not_to(tmp_path):
     np.testing.assert_array_equal(model(tf.constant(["a"])), [[3.0, 3.0]])
 
 
+def greys(*rows, size=(6, 6)):
+    """Frames of one grey each."""
+    return np.broadcast_to(np.array(rows)[..., None, None, None], (*np.shape(rows), *size, 3))
+
+
+@pytest.mark.parametrize("key", [None, "image"])
+def test_clips(tmp_path, key):
+    source = write_clip_model(tmp_path / "m", key=key)
+    model, card = exported(tmp_path / "out", source, image_size=6, num_frames=4)
+    assert (card["input_kind"], card["dim"], card["num_frames"], card["image_size"]) == ("video", 3, 4, [6, 6])
+    assert card["tensors"] == {"clip": ["uint8", [None, 4, 6, 6, 3]]} and len(model.trainable_variables) == 1
+    videos = tf.constant([mjpeg([10, 60, 110, 160, 210, 250, 20, 30]), animation([200, 40]), b""])
+    frames = greys([60, 160, 250, 30], [200, 200, 40, 40], [0, 0, 0, 0])  # the middles of four parts
+    np.testing.assert_allclose(model(videos), seen_of_clips(frames), atol=0.01)
+    np.testing.assert_array_equal(model.encode(model.preprocess(videos)), model(videos))
+
+
+def test_a_clip_s_own_size(tmp_path):
+    source = write_clip_model(tmp_path / "m", (3, 6, 8))
+    model, card = exported(tmp_path / "out", source)
+    assert card["num_frames"] == 3 and card["image_size"] == [6, 8]
+    expected = seen_of_clips(greys([20, 220, 220], size=(6, 8)))
+    np.testing.assert_allclose(model(tf.constant([mjpeg([20, 220])])), expected, atol=0.01)
+    with pytest.raises(UsageError, match="takes clips of 3 frames only; leave out num_frames"):
+        hub_halves(ExportRequest(source, num_frames=4))
+    with pytest.raises(UsageError, match="takes pictures of 6×8 pixels only; leave out image_size"):
+        hub_halves(ExportRequest(source, image_size=8))
+
+
 def write_other(folder, spec):
     module = tf.train.Checkpoint()
     module.__call__ = tf.function(lambda x: x, input_signature=[spec])
@@ -96,6 +128,9 @@ def test_options_that_it_does_not_take(tmp_path):
         (texts, {"image_size": 9}, "it reads texts, so --image-size has no meaning"),
         (texts, {"half": "image"}, "is no model of image; leave out half"),
         (pictures, {"max_length": 9}, "it reads pictures, so --max-length has no meaning"),
+        (texts, {"num_frames": 9}, "it reads texts, so --num-frames has no meaning"),
+        (pictures, {"num_frames": 9}, "it reads pictures, so --num-frames has no meaning"),
+        (write_clip_model(tmp_path / "clips"), {"max_length": 9}, "it reads videos, so --max-length has no meaning"),
         (pictures, {"untrained": True}, "brings its weights, so --untrained has no meaning"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -46,12 +46,16 @@ def export(
         int | None,
         typer.Option(help="Pixels in height and width; the network's own by default.", show_default=False),
     ] = None,
+    num_frames: Annotated[
+        int | None,
+        typer.Option(help="Frames seen of a video, by TF-Hub models of clips; 16 by default.", show_default=False),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported encoder that is there.")] = False,
     json: Json = False,
 ) -> dict[str, Any]:
     """Write a pretrained encoder as a reusable SavedModel, which models take with --set pretrained.
 
-    It takes texts, or the bytes of pictures, as they are: words are split and pictures resized inside.
+    It takes texts, or the bytes of pictures or videos, as they are: words are split and pictures resized inside.
     """
     from tfmmrec.pretrained.export_request import ExportRequest
     from tfmmrec.pretrained.run_export import run_export
@@ -64,11 +68,12 @@ def export(
         pooling=pooling,
         max_length=max_length,
         image_size=image_size,
+        num_frames=num_frames,
     )
     notes = console(stderr=True)
     card = run_export(request, to, overwrite, lambda text: notes.print(f"{text} ...", markup=False, soft_wrap=True))
     out = console()
     out.print(f"Wrote {to}", markup=False, style="bold", soft_wrap=True)
-    reads = "texts" if card["input_kind"] == "text" else "pictures"
+    reads = {"text": "texts", "image": "pictures", "video": "videos"}[card["input_kind"]]
     out.print(f"{card['network']}: {reads} -> vectors of {card['dim']}, {card['num_weights']:,} weights", markup=False)
     return {"path": str(to), **card}

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "SequenceHistoryEncoder": "sequence_history",
         "TextEncoder": "text",
         "VideoEncoder": "video",
+        "VideoModelEncoder": "video_model",
         "VocabularyLookup": "vocabulary",
         "WaveformModelEncoder": "waveform_model",
     },

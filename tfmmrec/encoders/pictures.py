@@ -26,7 +26,7 @@ def decode_pictures(
         picture = tf.io.decode_image(data, channels=3, expand_animations=False)
         picture.set_shape([None, None, 3])
         if crop:
-            picture = _middle(picture, height, width)
+            picture = middle_of(picture, height, width)
         return resized_pixels(picture, height, width, method, antialias)
 
     def one(data: tf.Tensor) -> tf.Tensor:
@@ -46,10 +46,11 @@ def resized_pixels(
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def _middle(picture: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """The largest part `[h, w, 3]` of the picture's middle with h : w as height : width."""
-    shape = tf.shape(picture)
-    rows = tf.clip_by_value(shape[1] * height // width, 1, shape[0])
-    columns = tf.clip_by_value(shape[0] * width // height, 1, shape[1])
-    top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
-    return picture[top : top + rows, left : left + columns]
+def middle_of(pictures: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The largest part of the middle of pictures `[..., h, w, 3]` with h : w as height : width."""
+    shape = tf.shape(pictures)
+    h, w = shape[-3], shape[-2]
+    rows = tf.clip_by_value(w * height // width, 1, h)
+    columns = tf.clip_by_value(h * width // height, 1, w)
+    top, left = (h - rows) // 2, (w - columns) // 2
+    return pictures[..., top : top + rows, left : left + columns, :]

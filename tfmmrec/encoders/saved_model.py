@@ -15,6 +15,8 @@ from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import DataError, Embedded, UsageError
 
 Mode = Literal["frozen", "cached", "finetuned"]
+_NOUNS = {"text": "texts", "image": "pictures", "video": "videos"}
+_READABLE = {"audio": (), "video": ("video", "image")}  # kind of feature -> what halves of use to it read, if not that
 
 
 @tf.keras.utils.register_keras_serializable("tfmmrec")
@@ -47,7 +49,7 @@ class SavedModelEncoder(Encoder):
     def __init__(
         self,
         handle: str,
-        input_kind: Literal["text", "image", "audio"],
+        input_kind: Literal["text", "image", "audio", "video"],
         mode: Mode = "cached",
         height: int = 224,
         width: int = 224,
@@ -65,7 +67,7 @@ class SavedModelEncoder(Encoder):
         self.height = height
         self.width = width
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")
-        if augmentation != "none" and (mode != "finetuned" or input_kind != "image"):
+        if augmentation != "none" and (mode != "finetuned" or input_kind not in ("image", "video")):
             raise UsageError(
                 f"augmentation={augmentation!r} changes pictures in the steps that train an encoder of them, but "
                 f"{self.name} reads {input_kind} and has mode={mode!r}, whose vectors stay as they are: use mode "
@@ -89,12 +91,14 @@ class SavedModelEncoder(Encoder):
             raise DataError(f"{self.handle}: has no trainable_variables, so it cannot be finetuned; use mode='cached'")
         loaded = self.module.resolved_object
         self.has_halves = all(callable(getattr(loaded, half, None)) for half in ("preprocess", "encode"))
-        reads_pictures = self.has_halves and "pixels" in loaded.preprocess(tf.constant([""]))
-        if self.has_halves and (reads_pictures != (input_kind == "image") or input_kind == "audio"):
-            raise DataError(
-                f"{self.handle}: reads {'pictures' if reads_pictures else 'texts'}, but is given a feature of kind "
-                f"{input_kind}; name the encoder for another feature, or export one for this"
-            )
+        if self.has_halves:
+            tensors = loaded.preprocess(tf.constant([""]))
+            reads = "video" if "clip" in tensors else "image" if "pixels" in tensors else "text"
+            if reads not in _READABLE.get(input_kind, (input_kind,)):
+                raise DataError(
+                    f"{self.handle}: reads {_NOUNS[reads]}, but is given a feature of kind {input_kind}; name the "
+                    f"encoder for another feature, or export one for this"
+                )
 
     @property
     def layers(self) -> list[list[tf.Variable]]:

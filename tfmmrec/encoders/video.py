@@ -8,6 +8,7 @@ from typing import Literal
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.frame_pooling import FramePooling
 from tfmmrec.encoders.frames import decode_frames
 from tfmmrec.encoders.image import ImageEncoder
 from tfmmrec.encoders.picture_augmentation import PictureAugmentation
@@ -25,8 +26,7 @@ class VideoEncoder(Encoder):
         num_frames: how many frames are looked at, 1 to 64.
         height: frames are resized to this many pixels,
         width: by this many; both are the frame encoder's own where one is given.
-        pooling: `mean` of the frames' vectors; `attention`, a mean with the weights softmax(wᵀ tanh(V h)) (Ilse et al.
-            2018, "Attention-based deep multiple instance learning"); or the last state of a `gru` over them, in order.
+        pooling: mean, attention or gru, see `FramePooling`.
         filters: channels of the small network's convolutions, where no frame encoder is given.
         mode: `cached` (trained for a bounded while before the towers, then run once for each candidate) or `finetuned`
             (trained in every step with the rest).
@@ -55,8 +55,6 @@ class VideoEncoder(Encoder):
         super().__init__(**kwargs)
         if mode not in ("cached", "finetuned"):
             raise UsageError(f"mode must be cached or finetuned for the small video network, got {mode!r}")
-        if pooling not in ("mean", "attention", "gru"):
-            raise UsageError(f"pooling must be mean, attention or gru, got {pooling!r}")
         if not 1 <= num_frames <= _MAX_FRAMES:
             raise UsageError(f"num_frames must lie in 1 to {_MAX_FRAMES}, got {num_frames}")
         self.mode = mode
@@ -67,20 +65,13 @@ class VideoEncoder(Encoder):
         self.frame_encoder = frame_encoder or ImageEncoder(dim, height, width, filters, mode, name="frame")
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")
         self.height, self.width = self.frame_encoder.height, self.frame_encoder.width
-        if pooling == "attention":
-            self.hidden = tf.keras.layers.Dense(dim, activation="tanh", name="hidden")
-            self.importance = tf.keras.layers.Dense(1, use_bias=False, name="importance")
-        elif pooling == "gru":
-            self.recurrence = tf.keras.layers.GRU(dim, name="recurrence")
+        self.over_time = FramePooling(dim, num_frames, pooling, name="pooling")
 
     def build(self, input_shape=None):
         if not self.frame_encoder.built:
             self.frame_encoder.build(None)
-        if self.pooling == "attention":
-            self.hidden.build([None, self.num_frames, self.dim])
-            self.importance.build([None, self.num_frames, self.dim])
-        elif self.pooling == "gru":
-            self.recurrence.build(tf.TensorShape([None, self.num_frames, self.dim]))
+        if not self.over_time.built:
+            self.over_time.build()
         super().build(input_shape)
 
     def raw_spec(self) -> tf.TensorSpec:
@@ -103,19 +94,8 @@ class VideoEncoder(Encoder):
         flat = tf.reshape(mask, [-1])
         seen = self.frame_encoder({"pixels": pictures, "has_pixels": flat, "given": flat}, training=training)["vector"]
         frames = tf.reshape(tf.cast(seen, self.compute_dtype), [-1, self.num_frames, self.dim])
-        vector = self._pooled(frames, mask) * tf.cast(present, self.compute_dtype)[:, None]
+        vector = self.over_time(frames, mask) * tf.cast(present, self.compute_dtype)[:, None]
         return {"vector": vector, "present": present, "sequence": frames, "sequence_mask": mask}
-
-    def _pooled(self, frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """The frames' vectors `[batch, frames, dim]`, those that are there -> `[batch, dim]`."""
-        if self.pooling == "gru":
-            some = mask | (tf.range(self.num_frames) == 0)[None, :]  # a row without any frame is not looked at anyway
-            return self.recurrence(frames, mask=some)
-        logits = tf.zeros_like(frames[..., 0], tf.float32)  # [batch, frames]
-        if self.pooling == "attention":
-            logits = tf.cast(self.importance(self.hidden(frames)), tf.float32)[..., 0]
-        shares = tf.nn.softmax(tf.where(mask, logits, -1e9), axis=1)
-        return tf.reduce_sum(frames * tf.cast(shares, frames.dtype)[..., None], axis=1)
 
     def get_config(self):
         small = type(self.frame_encoder) is ImageEncoder and self.frame_encoder.name == "frame"

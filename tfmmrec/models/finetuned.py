@@ -26,7 +26,9 @@ def check_finetuned(model: tf.Module, variables: Sequence[tf.Variable], gradient
     for part in model.submodules:
         if not isinstance(part, Encoder) or getattr(part, "mode", None) != "finetuned":
             continue
-        if not reached & {variable.ref() for variable in part.trainable_variables}:
+        # beside a pretrained encoder there may be weights of ours, which pool what it gives
+        own = part.trainable_variables if part.handle is None else sum(part.layers, [])
+        if not reached & {variable.ref() for variable in own}:
             why = "the loss does not depend on them" if part.trainable_variables else "none of them is trainable"
             raise UsageError(
                 f"the encoder {_name(model, part)} is to be finetuned, but no gradient reaches its weights ({why}): it "

@@ -60,23 +60,36 @@ def feature_encoder(
         audio_seconds: how much of a sound it hears, from the start.
         audio_features: log_mel (bands of frequencies) or mfcc (a cosine transform of them), see `AudioEncoder`.
         video_mode: cached or finetuned, for the small video network.
-        video_frames: how many frames of a video it sees, evenly spread.
-        video_pooling: mean, attention or gru, of the frames' vectors.
-        pretrained: text, image or audio feature of candidates -> TF-Hub handle or directory of the SavedModel that
-            encodes it.
+        video_frames: how many frames of a video it sees, evenly spread; a pretrained encoder too.
+        video_pooling: mean, attention or gru, of the frames' vectors; beside a cached pretrained encoder mean only.
+        pretrained: text, image, audio or video feature of candidates -> TF-Hub handle or directory of the SavedModel
+            that encodes it; for videos one of clips, or of pictures, frame by frame.
         pretrained_mode: frozen, cached or finetuned, of those.
 
     Raises:
-        UsageError: a pretrained encoder for a feature that is no text, image or sound; an augmentation for a
+        UsageError: a pretrained encoder for a feature that is no text, image, sound or video; an augmentation for a
             pretrained one that is not finetuned.
     """
     if pretrained and name in pretrained:
-        if feature.kind not in ("text", "image", "audio"):
-            raise UsageError(f"pretrained: {name} is of kind {feature.kind}, but they are for text, image and audio")
+        if feature.kind not in ("text", "image", "audio", "video"):
+            raise UsageError(
+                f"pretrained: {name} is of kind {feature.kind}, but they are for text, image, audio and video"
+            )
         if feature.kind == "audio":
             from tfmmrec.encoders.waveform_model import WaveformModelEncoder  # as below
 
             return WaveformModelEncoder(pretrained[name], max(audio_seconds, 1.0), pretrained_mode, name=name)
+        if feature.kind == "video":
+            from tfmmrec.encoders.video_model import VideoModelEncoder  # as below
+
+            return VideoModelEncoder(
+                pretrained[name],
+                video_frames,
+                video_pooling,
+                pretrained_mode,
+                augmentation=image_augmentation,
+                name=name,
+            )
         from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
 
         augmentation = image_augmentation if feature.kind == "image" else "none"

@@ -26,6 +26,7 @@ class ExportRequest:
             own when None.
         max_length: how many tokens of a text are read (bytes, by TF-Hub models); the checkpoint's own when None.
         image_size: pictures have so many pixels in height and width; the network's own when None.
+        num_frames: so many frames of a video are looked at; the network's own number when None.
 
     Raises:
         UsageError: a choice or a size that there is not, or arguments that contradict each other.
@@ -38,12 +39,13 @@ class ExportRequest:
     pooling: str | None = None
     max_length: int | None = None
     image_size: int | None = None
+    num_frames: int | None = None
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in (None, *choices):
                 raise UsageError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
-        for name, least in (("max_length", 3), ("image_size", 1)):
+        for name, least in (("max_length", 3), ("image_size", 1), ("num_frames", 1)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise UsageError(f"{name} must be at least {least}, got {value}")
         if self.weights is not None and self.untrained:
@@ -56,6 +58,8 @@ class ExportRequest:
                 f"{self.source} has no weights by itself: name their file with --weights FILE; random ones are taken "
                 f"with --untrained only"
             )
+        if self.num_frames is not None and self.kind != "hub":
+            raise UsageError(f"num_frames is for TF-Hub models of clips; {self.source} is none, leave it out")
         if self.weights is not None and not Path(self.weights).is_file():
             raise DataError(f"{self.weights}: expected a file with the weights of {self.source}, found none")
 

@@ -2,7 +2,7 @@
 
 DIR/
   saved_model.pb  variables/  fingerprint.pb  assets/
-      __call__(raw)             strings or picture bytes `[batch]` -> `[batch, dim]`
+      __call__(raw)             strings, or bytes of pictures or videos `[batch]` -> `[batch, dim]`
       preprocess(raw)           the same -> numeric tensors of static shape by name; no weights
       encode(tensors)           those -> `[batch, dim]`
       encode_sequence(tensors)  those -> `[batch, n, dim]` and bool `[batch, n]`, of texts only
@@ -26,6 +26,7 @@ from tfmmrec.types import DataError
 
 Tensors = dict[str, tf.Tensor]
 _PROBE_PIXELS = 8
+_NAMES = {"text": "texts", "image": "pictures", "video": "videos"}
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Halves:
     """An encoder as two functions.
 
     Attributes:
-        input_kind: `text` (strings) or `image` (the bytes of pictures).
+        input_kind: `text` (strings), `image` or `video` (the bytes of pictures or videos).
         preprocess: raw batch `[batch]` -> numeric tensors `[batch, ...]` of static shape by name.
         encode: those -> `[batch, dim]`.
         variables: all weights; what `encode` does not read is left out.
@@ -44,7 +45,7 @@ class Halves:
         layers: those that may be trained by layer, from the input on; none where they are not known.
     """
 
-    input_kind: Literal["text", "image"]
+    input_kind: Literal["text", "image", "video"]
     preprocess: Callable[[tf.Tensor], Tensors]
     encode: Callable[[Tensors], tf.Tensor]
     variables: Sequence[tf.Variable]
@@ -65,7 +66,7 @@ def write_halves(halves: Halves, folder: Path) -> dict[str, Any]:
         DataError: its vectors are none: of another rank, of unknown size, or not finite.
     """
     source = halves.card.get("source", "the encoder")
-    raw = tf.TensorSpec([None], tf.string, name="texts" if halves.input_kind == "text" else "pictures")
+    raw = tf.TensorSpec([None], tf.string, name=_NAMES[halves.input_kind])
     preprocess = tf.function(halves.preprocess, input_signature=[raw])
     tensors = preprocess.get_concrete_function().structured_outputs
     specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in tensors.items()}
@@ -107,4 +108,5 @@ def _probe(input_kind: str) -> list[bytes]:
     """Raw values to try an encoder with, one of them missing."""
     if input_kind == "text":
         return [b"a red dress", b""]
-    return [tf.io.encode_png(tf.fill([_PROBE_PIXELS, _PROBE_PIXELS, 3], tf.constant(99, tf.uint8))).numpy(), b""]
+    picture = tf.io.encode_png(tf.fill([_PROBE_PIXELS, _PROBE_PIXELS, 3], tf.constant(99, tf.uint8))).numpy()
+    return [picture, b""]  # which is a video of one frame too

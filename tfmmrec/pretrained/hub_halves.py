@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_hub as hub
 
+from tfmmrec.encoders.frames import decode_frames
 from tfmmrec.encoders.pictures import decode_pictures
+from tfmmrec.encoders.taken_inputs import TakenInput, clips_among, pictures_among, taken_inputs, takes_training
 from tfmmrec.pretrained.export_request import ExportRequest
 from tfmmrec.pretrained.halves import Halves
 from tfmmrec.pretrained.text_input import from_bytes, to_bytes
 from tfmmrec.types import DataError, UsageError
 
-_TEXT_BYTES, _IMAGE_SIZE = 512, 224
+_TEXT_BYTES, _IMAGE_SIZE, _NUM_FRAMES = 512, 224, 16
 
 
 def hub_halves(request: ExportRequest) -> Halves:
-    """Loads a TF-Hub model that takes strings `[batch]`, or floats in [0, 1] `[batch, height, width, 3]`.
+    """Loads a TF-Hub model that takes strings `[batch]`, or floats in [0, 1]: pictures `[batch, height, width, 3]` or
+    clips `[batch, frames, height, width, 3]`.
 
-    Texts travel between the halves as bytes, as many as `max_length` says; pictures as pixels, which were cut to a
-    square and resized.
+    Texts travel between the halves as bytes, as many as `max_length` says; pictures and frames as pixels, which were
+    cut to their form and resized. Frames are evenly spread over a video; those of a short one stand several times.
 
     Raises:
         DataError: it cannot be loaded, is not reusable, or takes or gives something else.
@@ -40,27 +41,28 @@ def hub_halves(request: ExportRequest) -> Halves:
             f"trainable_variables), found {'signatures' if getattr(model, 'signatures', None) else 'an object'} alone; "
             f"models in the format of TF1, and those made for serving only, cannot be trained with the rest"
         )
-    taken = list(_inputs(model))
-    texts = [spec for spec in taken if spec.dtype == tf.string and spec.shape.rank in (1, None)]
-    pictures = [spec for spec in taken if spec.dtype == tf.float32 and spec.shape.rank in (4, None)]
-    if not texts and not pictures:
-        found = ", ".join(f"{spec.dtype.name} {spec.shape}" for spec in taken) or "none that is one tensor"
+    taken = taken_inputs(model)
+    texts = [way for way in taken if way.spec.dtype == tf.string and way.spec.shape.rank in (1, None)]
+    ways = {"text": texts, "image": pictures_among(taken), "video": clips_among(taken)}
+    if not any(ways.values()):
+        found = ", ".join(f"{way.spec.dtype.name} {way.spec.shape}" for way in taken) or "none that is one tensor"
         raise DataError(
-            f"{request.source}: expected a model of strings [batch] or of pictures, float32 [batch, height, width, 3]; "
-            f"its inputs are {found}"
+            f"{request.source}: expected a model of strings [batch], of pictures, float32 [batch, height, width, 3], "
+            f"or of clips, float32 [batch, frames, height, width, 3]; its inputs are {found}"
         )
-    kind = request.half or ("text" if texts else "image")
-    if not (texts if kind == "text" else pictures):
+    kind = request.half or next(kind for kind in ("text", "video", "image") if ways[kind])
+    if not ways[kind]:
         raise UsageError(f"{request.source}: is no model of {kind}; leave out half")
-    options = {"training": False} if _takes_training(model) else {}
+    way = ways[kind][0]
+    options = {"training": False} if takes_training(model) else {}
 
     def run(raw: tf.Tensor) -> tf.Tensor:
-        return _vector(model(raw, **options), request.source)
+        return _vector(model(way.passed(raw), **options), request.source)
 
     about: dict[str, Any] = {"source": request.source, "network": "SavedModel"}
     weights = list(model.variables), list(getattr(model, "trainable_variables", []))
     if kind == "text":
-        request.refuse("it reads texts", "image_size")
+        request.refuse("it reads texts", "image_size", "num_frames")
         length = request.max_length or _TEXT_BYTES
         return Halves(
             "text",
@@ -70,35 +72,28 @@ def hub_halves(request: ExportRequest) -> Halves:
             [model],
             about | {"max_length": length},
         )
-    request.refuse("it reads pictures", "max_length")
-    height, width = _size(pictures[0], request)
-
-    def preprocess(raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"pixels": decode_pictures(raw, height, width, crop=True)[0]}
-
+    request.refuse(f"it reads {'pictures' if kind == 'image' else 'videos'}", "max_length")
+    height, width = _size(way, request)
+    about |= {"image_size": [height, width]}
+    if kind == "video":
+        num_frames = _num_frames(way, request)
+        return Halves(
+            "video",
+            lambda raw: {"clip": decode_frames(raw, num_frames, height, width, crop=True, repeat=True)[0]},
+            lambda tensors: run(tf.cast(tensors["clip"], tf.float32) / 255.0),
+            *weights,
+            [model],
+            about | {"num_frames": num_frames},
+        )
+    request.refuse("it reads pictures", "num_frames")
     return Halves(
         "image",
-        preprocess,
+        lambda raw: {"pixels": decode_pictures(raw, height, width, crop=True)[0]},
         lambda tensors: run(tf.cast(tensors["pixels"], tf.float32) / 255.0),
         *weights,
         [model],
-        about | {"image_size": [height, width]},
+        about,
     )
-
-
-def _inputs(model) -> Iterator[tf.TensorSpec]:
-    """What `__call__` takes as its first argument, where that is one tensor."""
-    for function in getattr(model.__call__, "concrete_functions", []):
-        arguments, _ = function.structured_input_signature
-        if arguments and isinstance(arguments[0], tf.TensorSpec):
-            yield arguments[0]
-
-
-def _takes_training(model) -> bool:
-    specification = getattr(model.__call__, "function_spec", None) or getattr(model.__call__, "_function_spec", None)
-    if specification is None:
-        return "training" in inspect.signature(model.__call__).parameters
-    return "training" in specification.fullargspec.args + specification.fullargspec.kwonlyargs
 
 
 def _vector(found, source: str) -> tf.Tensor:
@@ -110,12 +105,19 @@ def _vector(found, source: str) -> tf.Tensor:
     return tf.cast(found, tf.float32)
 
 
-def _size(spec: tf.TensorSpec, request: ExportRequest) -> tuple[int, int]:
-    fixed = spec.shape[1:3].as_list() if spec.shape.rank == 4 else [None, None]
+def _size(way: TakenInput, request: ExportRequest) -> tuple[int, int]:
+    fixed = way.spec.shape[-3:-1].as_list() if way.spec.shape.rank else [None, None]
     size = [own or request.image_size or _IMAGE_SIZE for own in fixed]
     if request.image_size is not None and size != [request.image_size] * 2:
         raise UsageError(f"{request.source}: takes pictures of {fixed[0]}×{fixed[1]} pixels only; leave out image_size")
     return size[0], size[1]
+
+
+def _num_frames(way: TakenInput, request: ExportRequest) -> int:
+    fixed = way.spec.shape[1]
+    if fixed is not None and request.num_frames not in (None, fixed):
+        raise UsageError(f"{request.source}: takes clips of {fixed} frames only; leave out num_frames")
+    return fixed or request.num_frames or _NUM_FRAMES
 
 
 def _first_line(error: Exception) -> str:
