@@ -1,4 +1,4 @@
-"""Videos: some frames through the network for pictures, and what it sees pooled over time."""
+"""Videos: some frames through a network for pictures, and what it sees pooled over time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.frame_pooling import FramePooling
 from tfmmrec.encoders.frames import decode_frames
-from tfmmrec.encoders.image import ImageEncoder
+from tfmmrec.encoders.moving_frames import MovingFrames
 from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.types import Embedded, UsageError
 
@@ -32,7 +32,8 @@ class VideoEncoder(Encoder):
             (trained in every step with the rest).
         augmentation: none, flip, crop or full, see `PictureAugmentation`: how videos are changed at random whenever
             this network is trained on them, all frames of one alike.
-        frame_encoder: of pictures, with `height`, `width` and vectors of size `dim`; a small `ImageEncoder` when None.
+        frame_encoder: of pictures, with `height`, `width` and vectors of size `dim`; when None a small network
+            that sees what moves, `MovingFrames`.
 
     The frames that a short video lacks are left out of every pooling. The sequence is the frames' vectors.
     """
@@ -62,7 +63,7 @@ class VideoEncoder(Encoder):
         self.num_frames = num_frames
         self.pooling = pooling
         self.filters = tuple(filters)
-        self.frame_encoder = frame_encoder or ImageEncoder(dim, height, width, filters, mode, name="frame")
+        self.frame_encoder = frame_encoder or MovingFrames(dim, height, width, filters, mode, name="frame")
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")
         self.height, self.width = self.frame_encoder.height, self.frame_encoder.width
         self.over_time = FramePooling(dim, num_frames, pooling, name="pooling")
@@ -91,14 +92,20 @@ class VideoEncoder(Encoder):
         mask, present = inputs["frame_mask"], inputs["has_video"]
         pictures = tf.reshape(inputs["frames"], [-1, self.height, self.width, 3])  # [batch * frames, ...]
         pictures = self.augmentation(pictures, training=training, repeats=self.num_frames)
-        flat = tf.reshape(mask, [-1])
-        seen = self.frame_encoder({"pixels": pictures, "has_pixels": flat, "given": flat}, training=training)["vector"]
+        if isinstance(self.frame_encoder, MovingFrames):
+            clips = tf.reshape(pictures, [-1, self.num_frames, self.height, self.width, 3])
+            seen = self.frame_encoder(clips, mask)
+        else:
+            flat = tf.reshape(mask, [-1])
+            seen = self.frame_encoder({"pixels": pictures, "has_pixels": flat, "given": flat}, training=training)[
+                "vector"
+            ]
         frames = tf.reshape(tf.cast(seen, self.compute_dtype), [-1, self.num_frames, self.dim])
         vector = self.over_time(frames, mask) * tf.cast(present, self.compute_dtype)[:, None]
         return {"vector": vector, "present": present, "sequence": frames, "sequence_mask": mask}
 
     def get_config(self):
-        small = type(self.frame_encoder) is ImageEncoder and self.frame_encoder.name == "frame"
+        small = isinstance(self.frame_encoder, MovingFrames)
         return super().get_config() | {
             "dim": self.dim,
             "num_frames": self.num_frames,
