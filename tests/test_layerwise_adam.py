@@ -20,10 +20,11 @@ def steps(optimizer, trained, num_steps, seed=0):
     return gradients
 
 
-def adam(start, gradients, rates, decay=0.0, epsilon=1e-7):
-    """AdamW by hand (Loshchilov & Hutter 2019, algorithm 2), a rate for each step."""
+def adam(start, gradients, rates, decay=0.0, epsilon=1e-7, numbers=None):
+    """AdamW by hand (Loshchilov & Hutter 2019, algorithm 2), a rate for each step; steps are numbered from 1."""
     value, first, second = start.astype(float), 0.0, 0.0
-    for place, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+    numbers = range(1, len(rates) + 1) if numbers is None else numbers
+    for place, gradient, rate in zip(numbers, gradients, rates, strict=True):
         value = value - rate * decay * value
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
@@ -105,3 +106,86 @@ def test_warmup():
         np.testing.assert_allclose([schedule(step) for step in (0, 1, 10)], [0.2, 0.4 / 1.1, 0.2], rtol=1e-6)
     with pytest.raises(UsageError, match="num_steps of a warmup must be at least 1, got 0"):
         Warmup(0.4, 0)
+
+
+def scaled(layers, **options):
+    """Under a loss scale that starts at 1024 and doubles after two steps."""
+    options = {"initial_scale": 1024.0, "dynamic_growth_steps": 2} | options
+    inner = LayerwiseAdam(RATE, layers, weight_decay=DECAY)
+    return tf.keras.mixed_precision.LossScaleOptimizer(inner, **options)
+
+
+def scaled_steps(optimizer, trained, gradients):
+    """Steps of a loss whose gradients these are, as a training step takes them."""
+
+    @tf.function
+    def step(factors):
+        with tf.GradientTape() as tape:
+            loss = tf.add_n([tf.reduce_sum(f * v) for f, v in zip(factors, trained, strict=True)])
+            loss = optimizer.get_scaled_loss(loss)
+        found = optimizer.get_unscaled_gradients(tape.gradient(loss, trained))
+        optimizer.apply_gradients(list(zip(found, trained, strict=True)))
+
+    optimizer.build(trained)
+    for factors in gradients:
+        step([tf.constant(factor) for factor in factors])
+
+
+def test_under_a_loss_scale_layers_have_their_rates():
+    trained, gradients = variables(3), np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32)
+    starts = [variable.numpy() for variable in trained]
+    optimizer = scaled([Layer([trained[0]], 0.5), Layer([trained[1]], 1.0, first_step=2)])
+    scaled_steps(optimizer, trained, gradients)
+    rates = [[RATE * 0.5] * 4, [0.0, 0.0, RATE, RATE], [RATE] * 4]
+    for place, rate in enumerate(rates):
+        np.testing.assert_allclose(trained[place], adam(starts[place], gradients[:, place], rate, DECAY), rtol=1e-4)
+    assert float(optimizer.loss_scale) == 4096.0
+
+
+def test_a_step_that_overflows_changes_nothing():
+    """Keras counts it all the same: schedules, and the steps after which layers are trained, go on."""
+    trained, gradients = variables(2), np.random.default_rng(0).normal(size=(3, 2, 2)).astype(np.float32)
+    starts = [variable.numpy() for variable in trained]
+    optimizer = scaled([Layer([trained[0]], 1.0, first_step=2)], dynamic_growth_steps=100)
+    scaled_steps(optimizer, trained, [gradients[0], np.full((2, 2), np.inf, np.float32)])
+    np.testing.assert_array_equal(trained[0], starts[0])
+    np.testing.assert_allclose(trained[1], adam(starts[1], gradients[:1, 1], [RATE], DECAY), rtol=1e-4)
+    assert int(optimizer.iterations) == 2 and float(optimizer.loss_scale) == 512.0
+    scaled_steps(optimizer, trained, gradients[1:])
+    for place, rates in enumerate(([0.0, RATE, RATE], [RATE] * 3)):
+        expected = adam(starts[place], gradients[:, place], rates, DECAY, numbers=(1, 3, 4))
+        np.testing.assert_allclose(trained[place], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_from_a_checkpoint_it_goes_on_as_if_it_had_not_stopped(tmp_path, is_scaled):
+    gradients = np.random.default_rng(0).normal(size=(6, 2, 2)).astype(np.float32)
+
+    def begin():
+        trained = variables(2)
+        layers = [Layer([trained[0]], 0.5, first_step=4)]  # after the checkpoint
+        optimizer = scaled(layers) if is_scaled else LayerwiseAdam(RATE, layers, weight_decay=DECAY)
+        optimizer.build(trained)
+        return trained, optimizer, tf.train.Checkpoint(trained=trained, optimizer=optimizer)
+
+    def go(optimizer, trained, part):
+        if is_scaled:
+            scaled_steps(optimizer, trained, part)
+            return
+        for step in part:
+            optimizer.apply_gradients(list(zip(map(tf.constant, step), trained, strict=True)))
+
+    whole, optimizer, _ = begin()
+    go(optimizer, whole, gradients)
+    first, optimizer, checkpoint = begin()
+    go(optimizer, first, gradients[:3])
+    path = checkpoint.write(str(tmp_path / "checkpoint"))
+    trained, again, checkpoint = begin()
+    checkpoint.read(path).assert_consumed()
+    assert int(again.iterations) == 3
+    if is_scaled:
+        assert float(again.loss_scale) == float(optimizer.loss_scale) == 2048.0 and int(again.dynamic_counter) == 1
+    go(again, trained, gradients[3:])
+    for own, other in zip(trained, whole, strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert (whole[0].numpy() != first[0].numpy()).all()

@@ -69,6 +69,26 @@ def test_only_the_last_layers_are_trained(handle):
     assert np.abs(layers[1][0].numpy() - before[1]).max() > 1e-3
 
 
+def test_under_mixed_precision_layers_have_their_rates(handle):
+    """Adam's first step moves a weight by its rate, or by less where its gradient is next to nothing."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        own = {"pretrained": {"photo": handle}, "pretrained_mode": "finetuned", "feature_dim": 4}
+        found = ready(ModelCase("finetuned", "two_tower", own), optimizer=tf.keras.optimizers.Adam)
+        options = {"encoder_learning_rate": 0.004, "encoder_layer_decay": 0.5, "learning_rate": 0.02}
+        found.model.compile(optimizer=make_optimizer(found.model, TrainingOptions(**options), 1))
+        kernel, bias = (layer[0] for layer in found.model.candidate_tower.encoders["photo"].layers)
+        other = found.model.candidate_tower.fusion.output_layer.bias
+        starts = [variable.numpy() for variable in (kernel, bias, other)]
+        found.fit(1)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+    assert isinstance(found.model.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    for variable, start, rate in zip((kernel, bias, other), starts, (0.002, 0.004, 0.02), strict=True):
+        np.testing.assert_allclose(np.abs(variable.numpy() - start).max(), rate, rtol=0.05)
+
+
 def test_rates_follow_the_step():
     _, optimizer = made_plain(learning_rate=0.1, decay_steps=10, warmup_steps=5)
     rates = []
