@@ -7,8 +7,8 @@ import tensorflow as tf
 from tests.choices import learn
 from tests.conformance.models import ModelCase, catalogue
 from tfmmrec.encoders import CategoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
-from tfmmrec.runs import read_config
-from tfmmrec.transfer import transfer_encoder, transfer_weights
+from tfmmrec.runs import read_config, read_start
+from tfmmrec.transfer import describe_transfer, transfer_encoder, transfer_weights
 from tfmmrec.types import DataError
 
 
@@ -100,6 +100,17 @@ def test_models_that_share_nothing_take_nothing():
     assert not any(share for name, share in taken.items() if "fusion" in name)
 
 
+def test_what_was_taken_is_told():
+    taken = {"query_tower/age": 0.0, "candidate_tower/id": 0.0, "candidate_tower/photo": 1.0}
+    taken |= {"candidate_tower/title": 0.834, "candidate_tower/genre": 0.002, "history_tower/fusion": 1.0}
+    assert describe_transfer(taken) == [
+        "query tower: nothing of age",
+        "candidate tower: photo 100%, title 83%, genre <1%; nothing of id",
+        "history tower: fusion 100%",
+    ]
+    assert describe_transfer({}) == []
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     return learn(tmp_path_factory.mktemp("runs") / "source", "two_tower", catalogue(), epochs=2, image_steps=2)
@@ -111,7 +122,10 @@ def test_a_training_begins_with_another_run(source, tmp_path):
     run = learn(
         tmp_path / "run", "two_tower", other, epochs=1, image_steps=50, learning_rate=1e-9, start_from=source.path
     )
-    assert read_config(run.path).start_from == str(source.path)
+    assert read_config(run.path).start_from == str(source.path) and not read_start(source.path)
+    taken = read_start(run.path)
+    assert taken["candidate_tower/photo"] == taken["candidate_tower/title"] == taken["candidate_tower/fusion"] == 1.0
+    assert taken["candidate_tower/id"] == 0.0
     for name in ("photo", "title", "genre"):
         own, there = (found.model.candidate_tower.encoders[name].get_weights() for found in (run, source))
         for weight, expected in zip(own, there, strict=True):

@@ -16,7 +16,7 @@ from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.encoders.text_tokens import WordTokens
 from tfmmrec.latent_semantics import latent_semantics
-from tfmmrec.runs import RunConfig, save_arrays
+from tfmmrec.runs import RunConfig, save_arrays, write_start
 from tfmmrec.towers import Tower
 from tfmmrec.transfer import transfer_weights
 
@@ -54,7 +54,8 @@ def prepare(
         dataset: the features.
         config: of the run.
         interactions: what the small networks may learn from.
-        folder: of the run; vectors of our own cached encoders are kept there, so that a resumed training has the same.
+        folder: of the run; vectors of our own cached encoders are kept there, so that a resumed training has the same,
+            and what was taken of `start`.
         progress: told what has been done.
         start: a trained model, whose words and small networks are taken where it has them: they learn nothing anew.
     """
@@ -66,6 +67,8 @@ def prepare(
         preprocess_entities(tower, dataset.candidates, features, only=own, progress=progress),
     )
     taken = {} if start is None else transfer_weights(start, model)
+    if start is not None:
+        write_start(folder, taken)
     learned = {name for name in tower.encoders if taken.get(f"candidate_tower/{name}", 0.0) > 0.0}
     for name, encoder in tower.encoders.items():
         if isinstance(encoder, TextEncoder) and encoder.mode == "finetuned":

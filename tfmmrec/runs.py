@@ -5,6 +5,7 @@ RUN/
   statistics.json         vocabularies and sizes the model is built from
   .lock                   held by the process that trains
   state.json              which phase a training is in, for --resume
+  start.json              what was taken of the run it begins with, where it begins with one
   encoders/               vectors of our own cached encoders, and their weights
   checkpoints/{select,refit}/   where a killed training goes on
   checkpoints/final       the weights
@@ -19,6 +20,7 @@ import io
 import json
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,17 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 def write_config(run: Path, config: RunConfig) -> None:
     """Writes a run's `config.json`, whole or not at all."""
     write_text(run / "config.json", config.model_dump_json(indent=2))
+
+
+def write_start(run: Path, taken: Mapping[str, float]) -> None:
+    """Writes a run's `start.json`: `tower/part` -> which share of it was another run's."""
+    write_text(run / "start.json", json.dumps(taken, indent=2))
+
+
+def read_start(run: Path) -> dict[str, float]:
+    """Reads it; empty where there is none."""
+    path = run / "start.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def read_config(run: Path) -> RunConfig:

@@ -54,6 +54,21 @@ def transfer_weights(source: tf.keras.Model, target: tf.keras.Model) -> dict[str
     return taken
 
 
+def describe_transfer(taken: Mapping[str, float]) -> list[str]:
+    """What `transfer_weights` returned, for people: a line for each tower, "candidate tower: photo 100%, title 83%;
+    nothing of price".
+    """
+    lines = []
+    for side in dict.fromkeys(name.partition("/")[0] for name in taken):
+        own = {name.partition("/")[2]: share for name, share in taken.items() if name.startswith(f"{side}/")}
+        some = ", ".join(
+            f"{part} {share:.0%}" if share >= 0.01 else f"{part} <1%" for part, share in own.items() if share
+        )
+        none = ", ".join(part for part, share in own.items() if not share)
+        lines.append(f"{side.replace('_', ' ')}: {'; '.join(filter(None, [some, none and f'nothing of {none}']))}")
+    return lines
+
+
 def transfer_encoder(source: Encoder | None, target: Encoder) -> float:
     """Gives an encoder the weights of another: of words and values those that both know, of all others everything.
 

@@ -45,6 +45,17 @@ def test_what_it_says(data, tmp_path, capsys):
     assert config.options["seed"] == 3
 
 
+def test_what_it_took_of_another_run(data, run, tmp_path, capsys):
+    command = ["train", str(data), "--run", str(tmp_path / "run"), *SMALL, "--start-from", str(run)]
+    assert main(command) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Taken over, ")]
+    assert told == [f"Taken over, {side} tower: fusion 100%; nothing of id" for side in ("query", "candidate")]
+    assert main([*command, "--resume", "--json"]) == 0
+    parts = {"query_tower": {"id": 0.0, "fusion": 1.0}, "candidate_tower": {"id": 0.0, "fusion": 1.0}}
+    expected = {f"{side}/{part}": share for side, own in parts.items() for part, share in own.items()}
+    assert json.loads(capsys.readouterr().out)["taken_over"] == expected
+
+
 def test_imperfections_of_the_data_are_noted(data, tmp_path, capsys):
     shutil.copytree(data, tmp_path / "fashion")
     next((tmp_path / "fashion" / "pictures").iterdir()).unlink()

@@ -54,8 +54,9 @@ def train(
     Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
     from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.runs import read_config
+    from tfmmrec.runs import read_config, read_start
     from tfmmrec.training import train as fit
+    from tfmmrec.transfer import describe_transfer
 
     flags = {
         "epochs": epochs,
@@ -83,9 +84,13 @@ def train(
     _note(found.issues, noted)  # pictures are read while they are encoded
     validation = {name.removeprefix("val_"): value for name, value in finished.config.validation.items()}
     answer = {"run": str(run), "model": model, "num_epochs": finished.config.num_epochs, "validation": validation}
+    taken = read_start(run)
+    answer |= {"taken_over": taken} if taken else {}
     shown = ", ".join(f"{name} {validation[name]:.4f}" for name in ("recall@20", "ndcg@20") if name in validation)
     out = console()
     out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
+    for line in describe_transfer(taken):
+        out.print(f"Taken over, {line}", markup=False, soft_wrap=True)
     out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
     return answer
 
