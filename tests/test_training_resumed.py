@@ -63,9 +63,17 @@ CASES = {
     "frequencies of a stream": ("two_tower", SAMPLED | {"count_frequencies": False}, {"refresh_steps": 7}, TWICE),
     "mined negatives": ("history_only", {"loss": "bpr", "negatives": "mined"}, {"mine_every": 5}, TWICE),
     "a closed form": ("linear_blend", {"rank": 6, "history_dropout": 0.3}, {}, TWICE),
+    "accumulated gradients": ("history_only", DROPOUT | SAMPLED, {"accumulate_steps": 3, "refresh_steps": 2}, TWICE),
     "a scaled loss": ("history_only", DROPOUT, {"mixed_precision": "float16"}, TWICE),
 }
-SLOW = ["a table of histories", "frequencies of a stream", "mined negatives", "a closed form", "a scaled loss"]
+SLOW = [
+    "accumulated gradients",
+    "a table of histories",
+    "frequencies of a stream",
+    "mined negatives",
+    "a closed form",
+    "a scaled loss",
+]
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])

@@ -18,6 +18,7 @@ from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.settle import settling
 from tfmmrec.callbacks.validation import Validation
+from tfmmrec.data.accumulated_batches import AccumulatedBatches
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
 from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
@@ -216,6 +217,8 @@ class _Training:
             if self.start is not None:
                 transfer_weights(self.start, model)
             stream = self._stream(model, interactions)
+            if options.accumulate_steps > 1:
+                stream = AccumulatedBatches(stream, options.accumulate_steps)
             model.compile(optimizer=make_optimizer(model, options, stream.steps_per_epoch))
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:

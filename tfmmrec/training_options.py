@@ -18,6 +18,10 @@ class TrainingOptions(BaseModel):
     Attributes:
         epochs: at most so many; fewer when the validation metric no longer rises.
         batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
+        accumulate_steps: a step averages the gradients of so many batches and updates the weights once (gradient
+            accumulation); what a loss compares within a batch, such as its negatives, stays within each. Rates and all
+            other options count such steps, and an epoch has as many whole ones as fit in a pass; the rest of its
+            batches open the next. The first step takes longer the more batches there are.
         learning_rate: of AdamW (Loshchilov & Hutter 2019).
         decay_steps: the learning rate falls as 1 / (1 + step / decay_steps); None for a constant one.
         warmup_steps: the learning rate rises over so many steps first.
@@ -49,6 +53,7 @@ class TrainingOptions(BaseModel):
 
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=512, ge=1)
+    accumulate_steps: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     decay_steps: int | None = Field(default=None, ge=1)
     warmup_steps: int = Field(default=0, ge=0)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmmrec.layerwise_adam import LayerwiseAdam, Warmup
 from tfmmrec.models import Trainable
 
 ROWS = np.array([0, 2, 2, 1, 2, 0], np.int32)
@@ -159,3 +160,84 @@ def test_share_of_mean_is_weighted_and_survives_a_batch_without_weight():
     np.testing.assert_allclose(model.share_of_mean(losses, weight), (1 * 1 + 3 * 6) / 4)
     np.testing.assert_allclose(model.share_of_mean(losses, weight, tf.constant(10.0)), (1 * 1 + 3 * 6) / 10)
     assert float(model.share_of_mean(losses, tf.zeros([3]))) == 0.0
+
+
+PARTS = [(ROWS, TARGETS), (ROWS[::-1].copy(), 2 * TARGETS), (ROWS // 2, TARGETS - 1)]
+"""Batches of one step, with what they touch."""
+
+
+def fit_groups(optimizer, strategy=None, steps=1, parts=PARTS):
+    """Each step is on a tuple of batches."""
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = Regression()
+        model.compile(optimizer=optimizer())
+    group = tuple({"row": rows, "target": targets} for rows, targets in parts)
+    model.fit(tf.data.Dataset.from_tensors(group).repeat(), epochs=steps, steps_per_epoch=1, verbose=0)
+    return model
+
+
+def mean_gradients(table, slope):
+    """Of the mean over the batches of loss and penalty, from the formula."""
+    of_table, of_slope = np.zeros_like(table), 2 * PENALTY * slope
+    for rows, targets in PARTS:
+        error = 2 * (table[rows] @ slope - targets) / len(rows) / len(PARTS)
+        np.add.at(of_table, rows, error[:, None] * slope)
+        of_slope = of_slope + error @ table[rows]
+    return of_table, of_slope
+
+
+OPTIMIZERS = {
+    "sgd": lambda: tf.keras.optimizers.SGD(0.05),
+    "adam": lambda: tf.keras.optimizers.Adam(0.05),
+    "clip": lambda: tf.keras.optimizers.SGD(0.05, global_clipnorm=0.5),
+    "decay": lambda: LayerwiseAdam(Warmup(0.05, 3), weight_decay=0.1),
+    "scaled": lambda: tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.Adam(0.05)),
+}
+
+
+@pytest.mark.parametrize("num_replicas", [1, 2])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_several_batches_move_the_weights_once_down_their_mean_gradient(name, num_replicas, replicas):
+    """Against the same optimizer, given gradients that NumPy has worked out."""
+    strategy = replicas(2) if num_replicas == 2 else None
+    model = fit_groups(OPTIMIZERS[name], strategy, steps=3)
+    optimizer = getattr(OPTIMIZERS[name](), "inner_optimizer", None) or OPTIMIZERS[name]()
+    table, slope = tf.Variable(TABLE), tf.Variable(SLOPE)
+    for _ in range(3):
+        gradients = mean_gradients(table.numpy(), slope.numpy())
+        optimizer.apply_gradients(zip(map(tf.constant, gradients), (table, slope), strict=True))
+    np.testing.assert_allclose(model.table, table, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.slope, slope, rtol=1e-4, atol=1e-5)
+    assert model.optimizer.iterations.numpy() == 3
+
+
+def test_an_accumulated_step_by_hand():
+    model = fit_groups(lambda: tf.keras.optimizers.SGD(0.1))
+    table, slope = mean_gradients(TABLE, SLOPE)
+    np.testing.assert_allclose(model.table, TABLE - 0.1 * table, rtol=1e-5)
+    np.testing.assert_allclose(model.slope, SLOPE - 0.1 * slope, rtol=1e-5)
+    model = fit_groups(lambda: tf.keras.optimizers.Adam(0.1, epsilon=1e-7))
+    np.testing.assert_allclose(model.slope, SLOPE - 0.1 * slope / (np.abs(slope) + 1e-7), rtol=1e-3)
+
+
+def test_one_batch_after_the_other():
+    """No op of the second batch runs before the first one's gradients are there: memory is that of one batch."""
+    model = fit_groups(lambda: tf.keras.optimizers.SGD(0.1))
+    group = tuple({"row": tf.constant(rows), "target": tf.constant(targets)} for rows, targets in PARTS)
+    graph = tf.function(model.train_step).get_concrete_function(group).graph
+    gathers = [op for op in graph.get_operations() if op.type == "ResourceGather"]
+    assert len(gathers) == len(PARTS)
+
+    def comes_after(op, other):
+        seen, found = set(), [op]
+        while found:
+            at = found.pop()
+            if at.name == other.name:
+                return True
+            if at.name not in seen:
+                seen.add(at.name)
+                found += [tensor.op for tensor in at.inputs] + list(at.control_inputs)
+        return False
+
+    assert comes_after(gathers[2], gathers[1]) and comes_after(gathers[1], gathers[0])
+    assert not comes_after(gathers[0], gathers[1])

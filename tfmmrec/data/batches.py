@@ -36,7 +36,10 @@ class BatchStream:
         batch_size: rows in a (global) batch.
         steps_per_epoch: batches in one pass; the rows of an incomplete last batch wait for the next pass, whose order
             differs.
+        num_prefetched: batches that are made ahead.
     """
+
+    num_prefetched = 4
 
     def __init__(self, num_rows: int, batch_size: int, seed: int):
         if num_rows < 1:
@@ -74,7 +77,7 @@ class BatchStream:
             return tf.nest.pack_sequence_as(example, tensors)
 
         steps = tf.data.Dataset.counter(start_step)
-        return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+        return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(self.num_prefetched)
 
 
 def unique_capacity(counts: np.ndarray, batch_size: int) -> int:

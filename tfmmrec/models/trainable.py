@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfmmrec.models.finetuned import check_finetuned
+from tfmmrec.models.gradient_sums import divided, summed, tensors_of, whole_rows
 from tfmmrec.types import DataError, UsageError
 
 
@@ -18,6 +19,11 @@ class Trainable(tfrs.Model):
     optimizer (its `global_clipnorm` and `weight_decay`), so that N replicas take the step of one. An embedding's
     gradient comes in parts, several of which may be of one row; Keras takes the norm of the parts when it clips, here
     it is the norm of their sum.
+
+    Of a tuple of batches a step takes the mean gradient, one batch after the other, and updates the weights once:
+    gradient accumulation, see `AccumulatedBatches`. It has the memory of one batch's activations, and nothing is left
+    over between steps. A batch's negatives, and whatever else a loss compares within a batch, remain its own; parts
+    with an optimizer of their own (alternating alignments) move in every batch.
     """
 
     kind = "retrieval"
@@ -68,26 +74,36 @@ class Trainable(tfrs.Model):
         total = tf.distribute.get_replica_context().all_reduce("sum", total)
         return tf.reduce_sum(losses * weight) / tf.maximum(total, 1e-6)
 
-    def train_step(self, inputs: dict) -> dict[str, tf.Tensor]:
+    def train_step(self, inputs: dict | tuple[dict, ...]) -> dict[str, tf.Tensor]:
+        batches = inputs if isinstance(inputs, tuple) else (inputs,)
+        gradients, report = self._gradients(batches[0])
+        for batch in batches[1:]:
+            with tf.control_dependencies(tensors_of(gradients)):  # or all would be computed, and kept, at once
+                more, report = self._gradients(batch)
+                gradients = summed(gradients, more)
+        variables = self.trainable_variables
+        check_finetuned(self, variables, gradients)
+        self._apply(gradients if len(batches) == 1 else divided(gradients, len(batches)), variables)
+        return report
+
+    def _gradients(self, inputs: dict) -> tuple[list, dict[str, tf.Tensor]]:
+        """A batch -> the gradients of this replica's share for all trainable variables, and the metrics so far."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
             regularization = tf.add_n([tf.cast(term, tf.float32) for term in self.losses] or [tf.constant(0.0)])
             total = loss + regularization / replicas
             scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        check_finetuned(self, variables, gradients)
+        gradients = tape.gradient(scaled, self.trainable_variables)
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self._apply(gradients, variables)
-        return self._report(loss * replicas, regularization)
+        return gradients, self._report(loss * replicas, regularization)
 
     def _apply(self, gradients: list, variables: list) -> None:
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         pairs = list(zip(gradients, variables, strict=True))
         if (optimizer.clipnorm or optimizer.global_clipnorm) and hasattr(optimizer, "aggregate_gradients"):
-            pairs = [(_whole_rows(gradient), variable) for gradient, variable in optimizer.aggregate_gradients(pairs)]
+            pairs = [(whole_rows(gradient), variable) for gradient, variable in optimizer.aggregate_gradients(pairs)]
             self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
         else:
             self.optimizer.apply_gradients(pairs)
@@ -105,12 +121,3 @@ class Trainable(tfrs.Model):
         self.loss_tracker.update_state(loss)
         self.regularization_tracker.update_state(regularization)
         return {metric.name: metric.result() for metric in self.metrics}
-
-
-def _whole_rows(gradient):
-    """A gradient in which every row of the variable stands once."""
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    rows, places = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.shape(rows)[0])
-    return tf.IndexedSlices(values, rows, gradient.dense_shape)
