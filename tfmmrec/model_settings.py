@@ -1,4 +1,4 @@
-"""What may be set of a model and of its training, and what each setting means, from the docstrings."""
+"""What may be set of a model and of a training, and what each setting means, from the docstrings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tfmmrec.training_options import TrainingOptions, options_of
+from pydantic import BaseModel
+
+from tfmmrec.training_options import options_of
 from tfmmrec.zoo import ZOO
 
 
@@ -44,9 +46,13 @@ def settings_of(model: str) -> list[Setting]:
     settings = [
         Setting(name, _shown(parameters[name].default), meanings.get(name, "")) for name in entry.hyperparameters
     ]
-    options = described(TrainingOptions, "Attributes")
-    chosen = options_of(model, {}).model_dump()
-    return settings + [Setting(name, _shown(value), options[name]) for name, value in chosen.items()]
+    return settings + settings_of_options(options_of(model, {}))
+
+
+def settings_of_options(options: BaseModel) -> list[Setting]:
+    """The fields of options, whose class says under Attributes what each means, with the values as defaults."""
+    meanings = described(type(options), "Attributes")
+    return [Setting(name, _shown(value), meanings[name]) for name, value in options.model_dump().items()]
 
 
 def described(part: Callable, heading: str) -> dict[str, str]:

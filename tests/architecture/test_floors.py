@@ -37,7 +37,7 @@ FLOORS = (
     ),
     ("model_settings",),
     ("callbacks", "optimizers", "preparation", "pretrained", "task_evaluation"),
-    ("training",),
+    ("pretraining", "training"),
     ("serving", "report"),
     ("run_evaluation",),
     ("cli",),

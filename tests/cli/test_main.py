@@ -77,7 +77,7 @@ def test_every_command_explains_itself_and_its_options(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["trian"], "No such command 'trian'. Did you mean 'train', 'pretrain'?"),
         (["--nope"], "No such option: --nope"),
         (["zoo", "--nope"], "No such option: --nope"),
     ],

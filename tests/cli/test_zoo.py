@@ -37,7 +37,8 @@ def test_what_it_does_not_have(capsys):
     shown = capsys.readouterr().err
     assert "or the settings of a model, but no 'lightgnc'; did you mean lightgcn?" in shown and "Traceback" not in shown
     assert main(["zoo", "planets"]) == 2
-    expected = "zoo has models, fusions, encoders, losses, alignments, or the settings of a model, but no 'planets'\n"
+    have = "models, fusions, encoders, losses, alignments, pretraining"
+    expected = f"zoo has {have}, or the settings of a model, but no 'planets'\n"
     assert capsys.readouterr().err.endswith(expected)
 
 

@@ -7,6 +7,10 @@ import tensorflow as tf
 from tests.pretrained.inputs import TEXTS, pixels, png
 from tfmmrec.encoders import SavedModelEncoder
 from tfmmrec.pretrained import read_card
+from tfmmrec.pretraining import PretrainingOptions
+from tfmmrec.pretraining.masked_token import MaskedToken
+from tfmmrec.pretraining.trainable_encoder import TrainableEncoder
+from tfmmrec.types import DataError
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +35,29 @@ def test_texts(exported, pooling):
     card = read_card(exported.folder / f"bert {pooling}")
     assert (card["pooling"], card["max_length"], card["dim"], card["input_kind"]) == (pooling, 7, 8, "text")
     assert card["network"] == "BertBackbone" and card["licence"] is None and not card["untrained"]
+    assert card["tokens"] == {"vocabulary_size": 12, "mask": 4, "special": [0, 2, 3]}
     assert {"tfmmrec", "tensorflow", "keras", "keras-hub"} <= set(card["versions"])
+
+
+@pytest.mark.parametrize("name", ["bert mean", "albert"])
+def test_hidden_tokens_teach_every_weight(exported, name):
+    encoder = TrainableEncoder(exported.folder / name)
+    goal = MaskedToken({"text": encoder}, PretrainingOptions())
+    assert goal.table is next(v for v in encoder.trainable if "token_embedding" in v.name)
+    tensors = goal.preprocess("text", tf.constant(TEXTS))
+    assert tensors.pop("usable").numpy().tolist() == [bool(text) for text in TEXTS]
+    inputs = {"text": {key: tf.gather(value, [0, 2, 3]) for key, value in tensors.items()}}
+    with tf.GradientTape() as tape:
+        loss, _ = goal.loss(inputs, tf.constant([1, 2]))
+    weights = encoder.trainable
+    reached = [gradient is not None for gradient in tape.gradient(loss, weights)]
+    assert all(reached), [w.name for w, is_reached in zip(weights, reached, strict=True) if not is_reached]
+    assert abs(float(loss) - goal.chance(3)) < 2
+
+
+def test_half_of_a_pair_has_no_tokens_to_hide(exported):
+    with pytest.raises(DataError, match="cannot learn from masked tokens: it has no vectors of tokens"):
+        MaskedToken({"text": TrainableEncoder(exported.folder / "clip text")}, PretrainingOptions())
 
 
 def test_random_weights_are_another_encoder(exported):

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
         Command("evaluate", "Rank the whole catalogue for every query of a split."),
         Command("export", "Write a run's model as a SavedModel for TensorFlow Serving."),
         Command("encoder", "Pretrained encoders as reusable SavedModels, for models to use.", needs_tensorflow=False),
+        Command("pretrain", "Encoders learn from a catalogue's contents alone."),
         Command("embed", "A catalogue through a pretrained encoder, once."),
         Command("query", "Ask an exported model, or a server, for recommendations."),
     )

@@ -28,7 +28,8 @@ def zoo(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="models, fusions, encoders, losses or alignments; or a model, for its settings; all when left out.",
+            help="models, fusions, encoders, losses or alignments; or a model or pretraining, for its settings; all "
+            "when left out.",
             show_default=False,
         ),
     ] = None,
@@ -71,16 +72,20 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _parts_or_settings(name: str) -> list[dict[str, Any]]:
-    from tfmmrec.model_settings import settings_of
+    from tfmmrec.model_settings import settings_of, settings_of_options
     from tfmmrec.zoo import ZOO
 
     if name in _PACKAGES:
         return _parts(name)
-    if name in ZOO:
-        return [{"setting": s.name, "default": s.default, "what": s.what} for s in settings_of(name)]
-    near = difflib.get_close_matches(name, [*ZOO, "models", *_PACKAGES], n=1)
+    if name in ZOO or name == "pretraining":
+        from tfmmrec.pretraining.pretraining_options import PretrainingOptions
+
+        found = settings_of(name) if name in ZOO else settings_of_options(PretrainingOptions())
+        return [{"setting": s.name, "default": s.default, "what": s.what} for s in found]
+    near = difflib.get_close_matches(name, [*ZOO, "models", "pretraining", *_PACKAGES], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"zoo has models, {', '.join(_PACKAGES)}, or the settings of a model, but no {name!r}{hint}")
+    have = f"models, {', '.join(_PACKAGES)}, pretraining"
+    raise UsageError(f"zoo has {have}, or the settings of a model, but no {name!r}{hint}")
 
 
 def _parts(kind: str) -> list[dict[str, Any]]:

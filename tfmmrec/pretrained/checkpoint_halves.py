@@ -98,10 +98,17 @@ def _text_halves(request: ExportRequest, backbone, card: dict[str, Any]) -> Halv
         return tf.math.l2_normalize(vector, axis=1) if normalizes else vector
 
     def encode_sequence(tensors: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return sequence_of(tensors), tensors["padding_mask"]
+        sequence = sequence_of(without_padding(tensors))
+        rest = length - tf.shape(sequence)[1]
+        whole = tf.pad(sequence, [[0, 0], [0, rest], [0, 0]])
+        return tf.ensure_shape(whole, [None, length, sequence.shape[2]]), tensors["padding_mask"]
 
     card |= {"max_length": length, "normalized": normalizes}
     card |= {} if is_pair else {"pooling": pooling}
+    mask = getattr(tokenizer, "mask_token_id", None)
+    if mask is not None and not is_pair:  # what learning from masked tokens has to know
+        size = getattr(backbone, "vocabulary_size", None) or tokenizer.vocabulary_size()
+        card["tokens"] = {"vocabulary_size": int(size), "mask": int(mask), "special": sorted(set(ends))}
     sequence = None if is_pair else encode_sequence
     return Halves("text", preprocess, encode, *_weights(backbone), tracked, card, sequence, _layers(backbone))
 

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.pretraining.flowers import NUM_ABSENT, flowers
+from tfmmrec.pretraining.contents import candidate_rows, read_contents
+from tfmmrec.types import DataError
+
+
+def length(raw):
+    return {"length": tf.strings.length(raw)}
+
+
+def test_each_content_is_read_once():
+    dataset = flowers()
+    texts = dataset.candidates.features["text"].to_pylist()
+    rows = np.array([0, 1, 2, 1, *range(3, len(texts)), 0])
+    told = []
+    found = read_contents(dataset, {"text": length}, rows, lambda *what: told.append(what))
+    assert (found.num_candidates, found.num_absent, found.num_repeated) == (len(rows), NUM_ABSENT, 2)
+    expected = [len(text) for text in texts[:-NUM_ABSENT]]
+    assert len(found) == len(expected)
+    np.testing.assert_array_equal(found.tensors["text"]["length"], expected)
+    np.testing.assert_array_equal(found.batch(np.array([2, 0]))["text"]["length"], [expected[2], expected[0]])
+    assert told[-1] == ("reading text", len(rows), len(rows))
+
+
+def test_of_two_features_both_have_to_be_there():
+    dataset = flowers()
+    halves = {"text": lambda raw: {"first": tf.strings.substr(raw, 0, 1) == "r"}, "picture": length}
+    found = read_contents(dataset, halves, candidate_rows(dataset))
+    assert found.num_absent == NUM_ABSENT and found.num_repeated == 0
+    assert len(found.tensors["picture"]["length"]) == len(found.tensors["text"]["first"]) == len(found)
+    assert any("cannot be" in str(issue) or "picture" in str(issue) for issue in dataset.candidates.issues)
+
+
+def test_equal_contents_of_a_feature_are_of_one_group():
+    dataset = flowers(is_numbered=False)
+    found = read_contents(dataset, {"text": length, "picture": length}, candidate_rows(dataset))
+    texts = np.array(dataset.candidates.features["text"].to_pylist()[:-NUM_ABSENT])
+    groups = found.tensors["text"]["group"]
+    np.testing.assert_array_equal(groups[:, None] == groups, texts[:, None] == texts)
+    assert len(set(groups.tolist())) <= 24 and len(set(found.tensors["picture"]["group"].tolist())) == len(texts)
+
+
+def test_what_the_encoder_cannot_use_is_left_out():
+    dataset = flowers()
+    found = read_contents(
+        dataset,
+        {"text": lambda raw: length(raw) | {"usable": tf.strings.regex_full_match(raw, "red.*")}},
+        candidate_rows(dataset),
+    )
+    red = [text for text in dataset.candidates.features["text"].to_pylist() if text and text.startswith("red")]
+    np.testing.assert_array_equal(found.tensors["text"]["length"], [len(text) for text in red])
+    assert found.num_absent == len(dataset.candidates) - len(red)
+
+
+def test_too_few_are_refused():
+    with pytest.raises(
+        DataError, match=r"text: pretraining needs at least 16 different contents, found 15 in 16 .*1 r"
+    ):
+        read_contents(flowers(), {"text": length}, np.array([*range(15), 0]))
+
+
+def test_the_cold_may_stay_out():
+    dataset = flowers()
+    cold = np.flatnonzero(dataset.cold_candidates)
+    assert len(cold) and not set(cold) & set(candidate_rows(dataset, with_cold=False))
+    assert len(candidate_rows(dataset)) == len(dataset.candidates)
