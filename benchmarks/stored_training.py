@@ -82,6 +82,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
         "ratio_cpu": spread(cpu["stored"] / cpu["ids"]),
         "ratio_cpu_half": spread(cpu["stored_half"] / cpu["ids"]),
         "seconds_a_step": {name: spread(seconds) for name, seconds in times.items()},
+        "cpu_seconds_a_step": {name: spread(seconds / made[name].num_steps) for name, seconds in cpu.items()},
         "fill_seconds": {name: round(training.fill_seconds, 3) for name, training in made.items() if name != "ids"},
         "steps": made["ids"].num_steps,
         "batch": made["ids"].stream.batch_size,
