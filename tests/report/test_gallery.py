@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
+from tests.data.clips import animation
 from tests.report.conftest import make_shop
+from tfmmrec.data.dataset import dataset_from_frames
 from tfmmrec.report.gallery import Gallery
 
 
@@ -48,6 +51,21 @@ def test_without_pictures_titles_stand_alone():
     strip = Gallery(make_shop(pictures=False)).strip([2], hits=[2])
     assert "garment 2" in strip and "✓ hit" in strip
     assert "<img" not in strip and "no picture" not in strip and 'class="strip bare"' in strip
+
+
+def test_videos_move_where_there_are_no_pictures():
+    songs = pd.DataFrame({"id": ["a", "b"], "title": ["one", "two"], "cover": [animation([10, 200]), None]})
+    features = {"title": {"kind": "text"}, "cover": {"kind": "video"}}
+    schema = {
+        "interactions": {"train": "-", "test": "-", "query": "who", "candidate": "what"},
+        "candidates": {"path": "-", "id": "id", "features": features},
+    }
+    log = pd.DataFrame({"who": ["x", "y"], "what": ["a", "b"]})
+    shop = dataset_from_frames(schema, {"train": log, "test": log}, songs)
+    gallery = Gallery(shop)
+    strip = gallery.strip([0, 1])
+    assert gallery.picture == "cover" and strip.count('src="data:image/webp;base64,') == 1
+    assert strip.count("no picture") == 1 and gallery.num_unreadable == 0
 
 
 def test_without_display_the_features_are_shown(shop):

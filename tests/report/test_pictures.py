@@ -8,6 +8,7 @@ import io
 import pytest
 from PIL import Image
 
+from tests.data.clips import animation, mjpeg
 from tests.report.conftest import picture_bytes
 from tfmmrec.report.pictures import picture_uri, typical_shape
 
@@ -32,6 +33,22 @@ def test_small_pictures_stay():
 def test_what_is_transparent_becomes_white():
     picture = decoded(picture_uri(picture_bytes((0, 0, 0, 0), (16, 16), mode="RGBA")))
     assert min(picture.getpixel((8, 8))) > 250
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "MJPEG"])
+@pytest.mark.parametrize(("number", "every"), [(3, 1), (40, 3)])  # at most sixteen are kept
+def test_animations_still_move(kind, number, every):
+    shown = [(90 * place) % 256 for place in range(number)]
+    uri = picture_uri(mjpeg(shown) if kind == "MJPEG" else animation(shown, kind))
+    assert uri.startswith("data:image/webp;base64,")
+    small = Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
+    greys = []
+    for place in range(small.n_frames):
+        small.seek(place)
+        greys.append(small.convert("RGB").getpixel((2, 2))[0])
+    expected = shown[::every]
+    assert len(greys) == len(expected)
+    assert max(abs(a - b) for a, b in zip(greys, expected, strict=True)) < 12
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", picture_bytes(size=(64, 64), format="JPEG")[:200]])

@@ -10,32 +10,37 @@ from tfmmrec.data.dataset import Dataset
 from tfmmrec.report.markup import Markup, element, join
 from tfmmrec.report.pictures import picture_uri, typical_shape
 
+_SEEN = ("image", "video")
+
 
 class Gallery:
     """Shows candidates by the schema's `candidates.display`.
 
-    Without `display` the first text and the first picture among the features are shown; without a text the
-    id.
+    Without `display` the first text and the first picture, or else video, among the features are shown; without a text
+    the id.
 
     Args:
         dataset: whose candidates.
 
     Attributes:
-        picture: the image feature that is shown, None where there is none.
+        picture: the image or video feature that is shown, None where there is none.
         num_unreadable: pictures asked for that could not be shown, though the table has them.
     """
 
     def __init__(self, dataset: Dataset):
         self.candidates = dataset.candidates
         described = dataset.schema.candidates
-        images = [name for name, feature in described.features.items() if feature.kind == "image"]
+        seen = [name for name, feature in described.features.items() if feature.kind in _SEEN]
+        seen.sort(key=lambda name: _SEEN.index(described.features[name].kind))
+        unseen = [name for name, feature in described.features.items() if feature.kind == "audio"]
         texts = [name for name, feature in described.features.items() if feature.kind == "text"]
-        shown = described.display or (*texts[:1], *images[:1])
-        self.picture = next((name for name in shown if name in images), None)
+        shown = described.display or (*texts[:1], *seen[:1])
+        self.picture = next((name for name in shown if name in seen), None)
+        self._kind = "image" if self.picture is None else described.features[self.picture].kind
         self._columns = [
             self.candidates.display[name] if name in self.candidates.display else self.candidates.features[name]
             for name in shown
-            if name not in images
+            if name not in seen + unseen
         ]
         self._shape = typical_shape(self._first_pictures())
         self._uris: dict[int, str | None] = {}
@@ -88,7 +93,7 @@ class Gallery:
         if self.picture is None:
             return []
         there = self.candidates.features[self.picture].is_valid().to_numpy(zero_copy_only=False)
-        return self.candidates.media_bytes(self.picture, np.flatnonzero(there)[:15])
+        return self.candidates.media_bytes(self.picture, np.flatnonzero(there)[:15], self._kind)
 
     def _tile(self, row: int, hit: str | None, is_cold: bool, caption: Sequence[str] | None) -> Markup:
         title, *others = self.words(row)
@@ -103,7 +108,7 @@ class Gallery:
     def _picture(self, row: int, title: str) -> Markup:
         if row not in self._uris:
             there = self.candidates.features[self.picture][row].as_py() is not None
-            self._uris[row] = picture_uri(self.candidates.media_bytes(self.picture, [row])[0])
+            self._uris[row] = picture_uri(self.candidates.media_bytes(self.picture, [row], self._kind)[0])
             if there and self._uris[row] is None:
                 self._unreadable.add(row)
         uri = self._uris[row]
