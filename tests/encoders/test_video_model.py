@@ -159,3 +159,25 @@ def test_a_model_without_vectors_is_refused(tmp_path):
 def test_arguments_that_do_not_fit_are_refused(tmp_path, write, options, message):
     with pytest.raises(UsageError, match=message):
         VideoModelEncoder(write(tmp_path / "m"), **options)
+
+
+@pytest.mark.parametrize("num_replicas", [None, 2])
+@pytest.mark.parametrize(
+    ("write", "mode", "pooling"), [(write_clip_model, "cached", "mean"), (write_image_halves, "finetuned", "gru")]
+)
+def test_it_runs_inside_of_replicas_and_outside_of_them(tmp_path, replicas, num_replicas, write, mode, pooling):
+    handle = write(tmp_path / "m")
+    strategy = replicas(num_replicas) if num_replicas else tf.distribute.OneDeviceStrategy("/cpu:0")
+    alone = VideoModelEncoder(handle, mode=mode, pooling=pooling, **SMALL)
+    expected = alone(alone.preprocess(tf.constant(VIDEOS)))["vector"]
+    with strategy.scope():
+        encoder = VideoModelEncoder(handle, mode=mode, pooling=pooling, **SMALL)
+
+        def encoded():
+            return encoder(encoder.preprocess(tf.constant(VIDEOS)))["vector"]
+
+        encoded()  # creates the weights
+        encoder.set_weights(alone.get_weights())
+        np.testing.assert_allclose(encoded(), expected, atol=1e-6)
+    for found in strategy.experimental_local_results(tf.function(lambda: strategy.run(encoded))()):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
