@@ -10,6 +10,7 @@ from tfmmrec.data.feature_store import content_keys
 from tfmmrec.encoders import SavedModelEncoder
 from tfmmrec.stored_encoding import (
     BATCH,
+    BatchEncode,
     add_missing,
     default_root,
     encoder_fingerprint,
@@ -38,9 +39,9 @@ def expected_of(texts):
 
 def counting(encoder, monkeypatch):
     """Notes how many contents are encoded, the padding aside."""
-    seen, call = [], stored_encoding._Encode.__call__
+    seen, call = [], BatchEncode.__call__
     monkeypatch.setattr(
-        stored_encoding._Encode, "__call__", lambda self, raw: (seen.extend(map(str, raw)), call(self, raw))[1]
+        BatchEncode, "__call__", lambda self, raw, width: (seen.extend(map(str, raw)), call(self, raw, width))[1]
     )
     return seen
 
@@ -74,6 +75,39 @@ def test_a_vector_does_not_depend_on_what_is_encoded_with_it(tmp_path):
     np.testing.assert_array_equal(one, other[::-1])
 
 
+def write_trimming_model(folder):
+    """A text's letters are its tokens; its vector says how many it has, and how many the longest of the batch has."""
+    weight = tf.Variable(1.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def preprocess(texts):
+        return {"padding_mask": tf.sequence_mask(tf.minimum(tf.strings.length(texts), 50), 50)}
+
+    @tf.function(input_signature=[{"padding_mask": tf.TensorSpec([None, 50], tf.bool, name="padding_mask")}])
+    def encode(tensors):
+        own = tf.reduce_sum(tf.cast(tensors["padding_mask"], tf.float32), axis=1)
+        return weight * tf.stack([own, tf.fill(tf.shape(own), tf.reduce_max(own))], axis=1)
+
+    model = tf.train.Checkpoint(preprocess=preprocess, encode=encode)
+    model.__call__ = tf.function(lambda texts: encode(preprocess(texts)), input_signature=preprocess.input_signature)
+    model.variables = model.trainable_variables = [weight]
+    model.regularization_losses = []
+    tf.saved_model.save(model, str(folder))
+    return str(folder)
+
+
+@pytest.mark.parametrize("size", [7, 40, 150])
+def test_a_text_s_vector_does_not_depend_on_how_long_others_are(tmp_path, size):
+    encoder = SavedModelEncoder(write_trimming_model(tmp_path / "encoder"), "text", name="title")
+    texts = ["x" * (number % 75 + 1) + str(number) for number in range(150)] + [""]
+    found = stored_table(encoder, batches(texts, size), len(texts), tmp_path)["vector"]
+    own = np.minimum([len(text) for text in texts], 50)
+    widths = np.where(own <= 16, 16, np.where(own <= 32, 32, 50))  # the class of 64 has all 50 tokens of the encoder
+    expected = np.stack([own, widths], axis=1)
+    expected[-1] = 0  # an empty text is missing
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_what_was_done_before_a_kill_stays(encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(stored_encoding, "ROWS_PER_PART", BATCH)
     store = open_store(encoder, tmp_path)
@@ -83,11 +117,17 @@ def test_what_was_done_before_a_kill_stays(encoder, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        add_missing(store, encoder, until_killed(), len(TEXTS))
+        add_missing(store, BatchEncode(encoder), until_killed(), len(TEXTS))
     assert len(open_store(encoder, tmp_path)) == BATCH
     seen = counting(encoder, monkeypatch)
     stored_table(encoder, batches(TEXTS), len(TEXTS), tmp_path)
     assert len(seen) == len(set(TEXTS)) - BATCH
+
+
+def test_a_content_that_comes_twice_at_once_is_encoded_once(encoder, tmp_path, monkeypatch):
+    seen, store = counting(encoder, monkeypatch), open_store(encoder, tmp_path)
+    add_missing(store, BatchEncode(encoder), [np.array([*TEXTS[:100], *TEXTS[:100]], object)], 200)
+    assert seen == TEXTS[:100] and len(store) == 100
 
 
 def test_half_precision(encoder, tmp_path):
@@ -133,6 +173,6 @@ def test_where_stores_are_kept(monkeypatch, tmp_path):
 
 def test_the_store_is_found_by_content(encoder, tmp_path):
     store = open_store(encoder, tmp_path)
-    keys = add_missing(store, encoder, batches(TEXTS), len(TEXTS))
+    keys = add_missing(store, BatchEncode(encoder), batches(TEXTS), len(TEXTS))
     np.testing.assert_array_equal(keys, content_keys(TEXTS))
     assert store.folder.parent == tmp_path and len(store) == len(set(TEXTS))

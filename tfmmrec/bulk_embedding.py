@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import numpy as np
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.embedding import Progress, raw_batch
 from tfmmrec.encoders.saved_model import SavedModelEncoder
-from tfmmrec.stored_encoding import BATCH, add_missing, open_store
+from tfmmrec.schema import Feature
+from tfmmrec.stored_encoding import BATCH, BatchEncode, add_missing, open_store
 from tfmmrec.types import UsageError
 
 
@@ -63,10 +64,10 @@ def embed_catalogue(
         UsageError: no such feature, or several and none was named.
         DataError: the encoder cannot be loaded, or does not read this kind.
     """
-    name = _chosen(dataset, feature)
+    name = chosen_feature(dataset.schema.candidates.features, feature)
     described = dataset.schema.candidates.features[name]
-    loaded = SavedModelEncoder(str(encoder), described.kind, mode="cached", name=name)
-    store = open_store(loaded, root, dtype)
+    encode = BatchEncode(SavedModelEncoder(str(encoder), described.kind, mode="cached", name=name))
+    store = open_store(encode, root, dtype)
     before, total = len(store), len(dataset.candidates)
 
     def batches() -> Iterator[np.ndarray]:
@@ -74,14 +75,18 @@ def embed_catalogue(
             yield raw_batch(dataset.candidates, name, described, np.arange(start, min(start + BATCH, total)))
 
     told = None if progress is None else lambda done, rows: progress(name, done, rows)
-    keys = add_missing(store, loaded, batches(), total, told)
+    keys = add_missing(store, encode, batches(), total, told)
     return Embedded(
         name, store.folder, total, len(np.unique(keys)), len(store) - before, store.count_absent(keys), store.dim
     )
 
 
-def _chosen(dataset: Dataset, feature: str | None) -> str:
-    features = dataset.schema.candidates.features
+def chosen_feature(features: Mapping[str, Feature], feature: str | None) -> str:
+    """The text or picture that is meant: the named one, or the only one.
+
+    Raises:
+        UsageError: no such feature, or several and none was named.
+    """
     fitting = [name for name, described in features.items() if described.kind in ("text", "image")]
     if feature is not None and feature in fitting:
         return feature

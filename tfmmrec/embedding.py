@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfmmrec.data.batches import Tables, full_histories, gather
 from tfmmrec.data.dataset import Entities, Interactions
+from tfmmrec.data.media import MediaError
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.schema import MEDIA_KINDS, Feature
 from tfmmrec.towers import Tower
@@ -24,7 +25,14 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, rows done, rows in all)."""
 
 
-def raw_batch(entities: Entities, name: str, feature: Feature | None, rows: np.ndarray, is_list: bool = False):
+def raw_batch(
+    entities: Entities,
+    name: str,
+    feature: Feature | None,
+    rows: np.ndarray,
+    is_list: bool = False,
+    faults: dict[int, MediaError] | None = None,
+) -> np.ndarray:
     """One feature's raw values of some rows, as its encoder's `preprocess` takes them.
 
     Args:
@@ -33,6 +41,7 @@ def raw_batch(entities: Entities, name: str, feature: Feature | None, rows: np.n
         feature: its description, None for "id".
         rows: int rows `[batch]`.
         is_list: the raw value is a list of strings.
+        faults: gets what is wrong with each row whose picture, sound or video cannot be used.
 
     Returns:
         Array `[batch, ...]`: strings and bytes as objects ("" where missing), numbers and vectors as float32.
@@ -41,7 +50,7 @@ def raw_batch(entities: Entities, name: str, feature: Feature | None, rows: np.n
         return _strings(entities.ids.take(pa.array(rows)))
     column = entities.features[name]
     if feature.kind in MEDIA_KINDS:
-        return np.array(entities.media_bytes(name, rows, feature.kind), dtype=object)
+        return np.array(entities.media_bytes(name, rows, feature.kind, faults), dtype=object)
     if feature.kind in ("number", "vector"):
         return np.asarray(column[rows], np.float32)
     values = column.take(pa.array(rows))

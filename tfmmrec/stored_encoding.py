@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tfmmrec.types import DataError
 BATCH = 64
 ROWS_PER_PART = 4096
 """So much work a kill loses at most."""
+_MASK = "padding_mask"
+_LEAST_WIDTH = 16  # tokens; the next class has twice as many
 _READS = ("input_kind", "height", "width", "seconds", "num_frames", "pooling")
 """Of an encoder's config, what it makes of a content."""
 
@@ -47,7 +50,9 @@ def encoder_fingerprint(encoder: SavedModelEncoder) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def open_store(encoder: SavedModelEncoder, root: Path | None = None, dtype: str = "float32") -> FeatureStore:
+def open_store(
+    encoder: SavedModelEncoder | BatchEncode, root: Path | None = None, dtype: str = "float32"
+) -> FeatureStore:
     """The store of an encoder's vectors, made if it is not there: ROOT/FINGERPRINT-DTYPE.
 
     Args:
@@ -58,14 +63,15 @@ def open_store(encoder: SavedModelEncoder, root: Path | None = None, dtype: str 
     Raises:
         DataError: the folder holds something else.
     """
-    fingerprint = encoder_fingerprint(encoder)
+    encode = encoder if isinstance(encoder, BatchEncode) else BatchEncode(encoder)
+    fingerprint = encoder_fingerprint(encode.encoder)
     folder = (root or default_root()) / f"{fingerprint[:16]}-{dtype}"
-    return FeatureStore(folder, fingerprint, _Encode(encoder).dim, dtype)
+    return FeatureStore(folder, fingerprint, encode.dim, dtype)
 
 
 def add_missing(
     store: FeatureStore,
-    encoder: SavedModelEncoder,
+    encode: BatchEncode,
     batches: Iterable[np.ndarray],
     num_rows: int,
     progress: Callable[[int, int], None] | None = None,
@@ -74,31 +80,35 @@ def add_missing(
 
     Args:
         store: of this encoder.
-        encoder: what encodes.
-        batches: raw contents, arrays `[any]` of strings or bytes; held are no more than two.
+        encode: what encodes.
+        batches: raw contents, arrays `[any]` of strings or bytes; held are no more than two, and of texts some more.
         num_rows: how many contents there are in all.
         progress: told how many of them are done.
 
     Returns:
         The contents' keys, `[num_rows]`.
     """
-    encode, keys, done = _Encode(encoder), np.empty(num_rows, "S16"), 0
-    waiting: dict[bytes, str | bytes] = {}
+    keys, done = np.empty(num_rows, "S16"), 0
+    waiting: dict[int, dict[bytes, str | bytes]] = defaultdict(dict)  # by width
     part = _Part(store)
     for raw in batches:
         own = content_keys(raw)
         keys[done : done + len(own)] = own
         done += len(own)
-        for place in np.flatnonzero(store.places_of(own) < 0):
-            if own[place] not in part:
-                waiting.setdefault(own[place], raw[place])
-        while len(waiting) >= BATCH:
-            full = list(waiting)[:BATCH]
-            part.extend(full, *encode([waiting.pop(key) for key in full]))
+        missing = {
+            own[place]: raw[place] for place in np.flatnonzero(store.places_of(own) < 0) if own[place] not in part
+        }
+        for (key, content), width in zip(missing.items(), encode.widths(list(missing.values())), strict=True):
+            alike = waiting[width]
+            alike[key] = content
+            if len(alike) == BATCH:
+                part.extend(list(alike), *encode(list(alike.values()), width))
+                alike.clear()
         if progress is not None:
             progress(done, num_rows)
-    if waiting:
-        part.extend(list(waiting), *encode(list(waiting.values())))
+    for width, alike in sorted(waiting.items()):
+        if alike:
+            part.extend(list(alike), *encode(list(alike.values()), width))
     part.finish()
     return keys
 
@@ -112,17 +122,25 @@ def stored_table(
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """A cached feature's table: `vector`, float32 `[num_rows, dim]`, on disk where it is large, and `present`."""
-    store = open_store(encoder, root, dtype)
-    keys = add_missing(store, encoder, batches, num_rows, progress)
+    encode = BatchEncode(encoder)
+    store = open_store(encode, root, dtype)
+    keys = add_missing(store, encode, batches, num_rows, progress)
     table = {"vector": allocate((num_rows, store.dim), np.float32), "present": allocate(num_rows, bool)}
     store.read(keys, table["vector"], table["present"])
     return table
 
 
-class _Encode:
-    """Runs an encoder over batches of one size, so that a row's vector does not depend on how many there are.
+class BatchEncode:
+    """Runs an encoder so that a content's vector depends on nothing but the content, to the last bit.
 
-    Vectors are whole whatever the precision of a training: the next one may have another.
+    Batches have one size, whatever the number of contents. Encoders of texts compute no more tokens than the longest
+    text of a batch has (`padding_mask` tells), and sums over another number of tokens are rounded otherwise: texts are
+    encoded with others of about their length, and beside a row of nothing with as many tokens as their class allows.
+
+    Vectors are whole whatever the precision of a training: the next one may have another. Threads may share one.
+
+    Args:
+        encoder: frozen.
     """
 
     def __init__(self, encoder: SavedModelEncoder):
@@ -131,18 +149,57 @@ class _Encode:
         spec = encoder.raw_spec()
         fixed = tf.TensorSpec([BATCH, *spec.shape[1:]], spec.dtype)
 
-        @tf.function(input_signature=[fixed])
-        def run(raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            embedded = encoder(encoder.preprocess(raw), training=False)
-            return tf.cast(embedded["vector"], tf.float32), embedded["present"]
+        @tf.function(input_signature=[fixed, tf.TensorSpec([], tf.int32)])
+        def run(raw: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            tensors = encoder.preprocess(raw)
+            if _MASK in tensors:
+                tensors = _with_ruler(tensors, width)  # [BATCH + 1, ...]
+            embedded = encoder(tensors, training=False)
+            return tf.cast(embedded["vector"], tf.float32)[:BATCH], embedded["present"][:BATCH]
 
+        @tf.function(input_signature=[fixed])
+        def lengths(raw: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_sum(tf.cast(encoder.preprocess(raw)[_MASK], tf.int32), axis=1)
+
+        self.encoder = encoder
         self._run = run
         self.dim = int(run.get_concrete_function().structured_outputs[0].shape[1])
+        has_mask = getattr(encoder, "has_halves", False) and encoder.input_kind == "text"
+        has_mask = has_mask and _MASK in encoder.preprocess(tf.constant([""]))
+        self._lengths = lengths if has_mask else None
 
-    def __call__(self, raw: list) -> tuple[np.ndarray, np.ndarray]:
-        padded = tf.constant([*raw, *[b""] * (BATCH - len(raw))])
-        vectors, present = self._run(padded)
+    def widths(self, raw: list) -> list[int]:
+        """The class of each content, for `__call__`: contents of one class may be encoded together."""
+        if self._lengths is None:
+            return [0] * len(raw)
+        chunks = [raw[start : start + BATCH] for start in range(0, len(raw), BATCH)]
+        found = [self._lengths(_padded(chunk)).numpy()[: len(chunk)] for chunk in chunks]
+        return [max(_LEAST_WIDTH, 1 << (int(length) - 1).bit_length()) for lengths in found for length in lengths]
+
+    def __call__(self, raw: list, width: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes no more than `BATCH` contents of one class.
+
+        Args:
+            raw: the contents.
+            width: their class, see `widths`.
+
+        Returns:
+            Vectors, float32 `[n, dim]`, and whether the contents could be read, bool `[n]`.
+        """
+        vectors, present = self._run(_padded(raw), width)
         return vectors.numpy()[: len(raw)], present.numpy()[: len(raw)]
+
+
+def _padded(raw: list) -> tf.Tensor:
+    return tf.constant([*raw, *[b""] * (BATCH - len(raw))])
+
+
+def _with_ruler(tensors: dict[str, tf.Tensor], width: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Tensors `[n, ...]` with one more row, whose `padding_mask` has so many tokens."""
+    rows = {name: tf.zeros_like(tensor[:1]) for name, tensor in tensors.items()}
+    mask = tensors[_MASK]
+    rows[_MASK] = tf.cast(tf.range(tf.shape(mask)[1])[None] < width, mask.dtype)
+    return {name: tf.concat([tensor, rows[name]], axis=0) for name, tensor in tensors.items()}
 
 
 class _Part:

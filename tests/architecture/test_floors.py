@@ -35,7 +35,7 @@ FLOORS = (
         "strategies",
         "training_options",
     ),
-    ("model_settings",),
+    ("catalogue_shards", "model_settings"),
     ("callbacks", "optimizers", "preparation", "pretrained", "task_evaluation"),
     ("pretraining", "training"),
     ("serving", "report"),

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tfmmrec.data import dataset_from_frames, load_dataset
+from tfmmrec.data.dataset import load_candidates
 from tfmmrec.types import DataError, UsageError
 
 CANDIDATES = pd.DataFrame(
@@ -125,6 +126,18 @@ def test_without_tables_the_ids_come_from_the_interactions(folder):
     assert dataset.queries.ids.to_pylist() == list(frame["q"].unique())
     assert dataset.candidates.ids.to_pylist() == list(frame["c"].unique())
     assert dataset.train.num_candidates == dataset.test.num_candidates == frame["c"].nunique()
+
+
+def test_the_candidates_alone(folder):
+    dataset = load(folder, schema(train="train.parquet", test="test.csv"))
+    (folder / "train.parquet").unlink()  # no row of the log is read
+    described, candidates = load_candidates(folder)
+    assert described == dataset.schema.candidates
+    assert candidates.ids.equals(dataset.candidates.ids) and len(candidates) == 20
+    assert candidates.features["title"].equals(dataset.candidates.features["title"])
+    (folder / "bare.yaml").write_text(yaml.safe_dump({"interactions": schema(train="train.parquet")["interactions"]}))
+    with pytest.raises(DataError, match="its candidates have no table .candidates.path., so there is nothing to read"):
+        load_candidates(folder, folder / "bare.yaml")
 
 
 def test_row_numbers_as_ids_go_with_vectors(folder):

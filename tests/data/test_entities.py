@@ -35,6 +35,9 @@ def test_pictures_that_cannot_be_used_are_empty_and_counted_once(tmp_path):
         ("damaged picture", "items.csv, look", 1),
     }
     assert entities.issues[0].example.startswith("'gone.png'")
+    faults = {}
+    entities.media_bytes("look", [4, 0, 1, 3], faults=faults)
+    assert {row: fault.kind for row, fault in faults.items()} == {4: "missing picture file", 3: "not a picture"}
 
 
 def test_pictures_as_bytes():

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,6 +143,38 @@ def test_two_that_add_at_once_lose_nothing(tmp_path):
     second, _ = add(other, ["b"], seed=1)  # it does not know of the first
     np.testing.assert_array_equal(read(FeatureStore(tmp_path, "abc", DIM), "a", "b")[0], [first[0], second[0]])
     assert sorted(path.name for path in tmp_path.glob("part-*")) == ["part-000000", "part-000001"]
+
+
+def _add_ten(folder, number):
+    store = FeatureStore(folder, "abc", DIM)
+    for part in range(10):
+        names = [f"{number} {part} {place}" for place in range(50)]
+        store.add(keys(*names), np.full((50, DIM), number, np.float32), np.ones(50, bool))
+
+
+def test_several_processes_that_add_at_once_lose_nothing(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_add_ten, args=(tmp_path, number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(list(tmp_path.glob("part-*"))) == 30 and not list(tmp_path.glob(".unfinished-*"))
+    names = [f"{number} {part} {place}" for number in range(3) for part in range(10) for place in range(50)]
+    vectors, present = read(FeatureStore(tmp_path, "abc", DIM), *names)
+    assert vectors[:, 0].tolist() == [0.0] * 500 + [1.0] * 500 + [2.0] * 500 and present.all()
+
+
+def test_threads_that_add_at_once_share_one_store(tmp_path):
+    store = FeatureStore(tmp_path, "abc", DIM)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda part: add(store, [f"{part} {place}" for place in range(20)], seed=part), range(20)))
+    assert len(store) == len(FeatureStore(tmp_path, "abc", DIM)) == 400
+    for part in range(20):
+        vectors, _ = read(store, f"{part} 0", f"{part} 19")
+        expected = np.random.default_rng(part).normal(size=(20, DIM)).astype(np.float32)[[0, 19]]
+        np.testing.assert_array_equal(vectors, expected)
 
 
 def _add_for_ever(folder):

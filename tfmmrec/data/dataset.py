@@ -101,6 +101,22 @@ def load_dataset(folder: str | Path, config: str | Path | None = None, cache_dir
     return dataset_of_schema(read_schema(folder, config), folder, cache_dir)
 
 
+def load_candidates(folder: str | Path, config: str | Path | None = None) -> tuple[EntitySchema, Entities]:
+    """Reads and checks the candidates' table alone, as `load_dataset` does, and their description.
+
+    Raises:
+        DataError: as `load_dataset`; also where the candidates have no table.
+    """
+    schema = read_schema(folder, config)
+    if not schema.candidates.path:
+        raise DataError(
+            f"{folder}: its candidates have no table (candidates.path), so there is nothing to read of them"
+        )
+    root = Path(folder).resolve()
+    table = FileTable(root, schema.candidates.path, "candidates.path")
+    return schema.candidates, read_entities(schema.candidates, table, "candidates", root)[0]
+
+
 def dataset_of_schema(schema: Schema, folder: str | Path, cache_dir: str | Path | None = None) -> Dataset:
     """Reads and checks a dataset folder by a schema that is not in a file; see `load_dataset`."""
     schema.check_files()

@@ -55,7 +55,13 @@ class Entities:
         rows = pc.index_in(values.cast(self.ids.type), value_set=self.ids, skip_nulls=True)
         return rows.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
 
-    def media_bytes(self, feature: str, rows: Sequence[int] | np.ndarray, kind: str = "image") -> list[bytes]:
+    def media_bytes(
+        self,
+        feature: str,
+        rows: Sequence[int] | np.ndarray,
+        kind: str = "image",
+        faults: dict[int, MediaError] | None = None,
+    ) -> list[bytes]:
         """Pictures, sounds or videos that TensorFlow decodes, b"" where there is none that it could.
 
         Every unusable one is counted once in `issues`.
@@ -64,19 +70,24 @@ class Entities:
             feature: of kind image, audio or video.
             rows: which rows, `[batch]`.
             kind: of the feature.
+            faults: gets what is wrong with each unusable row.
         """
         rows = np.asarray(rows, np.int64)
         values = self.features[feature].take(pa.array(rows)).to_pylist()
         return [
-            b"" if value is None else self._usable(feature, int(row), value, kind)
+            b"" if value is None else self._usable(feature, int(row), value, kind, faults)
             for row, value in zip(rows, values, strict=True)
         ]
 
-    def _usable(self, feature: str, row: int, value: str | bytes, kind: str) -> bytes:
+    def _usable(
+        self, feature: str, row: int, value: str | bytes, kind: str, faults: dict[int, MediaError] | None
+    ) -> bytes:
         try:
             return usable_media(kind, read_media(self.root, value, kind), self.max_pixels)
         except MediaError as error:
             self.note_unusable(feature, row, value, error)
+            if faults is not None:
+                faults[row] = error
             return b""
 
     def note_unusable(self, feature: str, row: int, value: str | bytes, error: MediaError) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,8 @@ def content_keys(contents: Iterable[str | bytes]) -> np.ndarray:
 
 
 class FeatureStore:
-    """What one encoder makes of contents, by the contents' digests. Any number of processes may read it and add to it.
+    """What one encoder makes of contents, by the contents' digests. Any number of processes may read it and add to it,
+    and any of their threads.
 
         FOLDER/
           store.json         which encoder, the vectors' size and their format
@@ -69,6 +71,7 @@ class FeatureStore:
         self._parts: list[Path] = []
         self._starts = np.zeros(1, np.int64)
         self._index = _Index()
+        self._reloading = threading.Lock()
         self.reload()
 
     def _describe(self, own: dict) -> None:
@@ -103,14 +106,15 @@ class FeatureStore:
 
     def reload(self) -> None:
         """Looks for parts that were added since it was opened, by this process or another."""
-        known = set(self._parts)
-        new = [part for part in sorted(self.folder.glob("part-*")) if part not in known and part.is_dir()]
-        added = [np.load(part / "keys.npy") for part in new]
-        self._parts += new
-        self._starts = np.concatenate([self._starts, self._starts[-1] + np.cumsum([len(keys) for keys in added])])
-        self._starts = self._starts.astype(np.int64)
-        if added:
-            self._index.add(np.concatenate(added))
+        with self._reloading:
+            known = set(self._parts)
+            new = [part for part in sorted(self.folder.glob("part-*")) if part not in known and part.is_dir()]
+            added = [np.load(part / "keys.npy") for part in new]
+            ends = np.cumsum([len(keys) for keys in added], dtype=np.int64)
+            self._parts = [*self._parts, *new]
+            self._starts = np.concatenate([self._starts, self._starts[-1] + ends])
+            if added:
+                self._index.add(np.concatenate(added))
 
     def places_of(self, keys: np.ndarray) -> np.ndarray:
         """Where contents are, int64 `[num_keys]`, -1 for those that are not there."""
