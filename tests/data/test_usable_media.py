@@ -48,7 +48,7 @@ def corrupted(data, random, number):
     return bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["audio", "video"])
+@pytest.mark.parametrize("kind", ["image", "audio", "video"])
 def test_corruptions_are_counted_and_never_reach_tensorflow(kind):
     """Hundreds of damaged files through the reader: each is counted or decoded in the graph, and memory stays small."""
     from tests.data.damaged import WHOLE_FILES, decoder_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from tfmmrec.data.images import MAX_PIXELS, as_rgb, by_pillow
+from tfmmrec.data.images import MAX_PIXELS, as_rgb, by_pillow, open_picture
 from tfmmrec.data.media import MediaError
 from tfmmrec.data.picture_structure import jpeg_end
 
@@ -53,7 +53,7 @@ def is_video(data: bytes) -> bool:
         end = jpeg_end(data)
         return end is not None and data[end : end + 2] == _START and b"MPF\0" not in data[:end]
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_picture(data) as picture:
             return picture.format in _ANIMATIONS and bool(getattr(picture, "is_animated", False))
     except Exception:  # as elsewhere: PIL raises whatever it stumbles over
         return False
@@ -100,7 +100,7 @@ def _of_animation(data: bytes, max_pixels: int) -> Iterator[bytes]:
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
-    picture = by_pillow(lambda: Image.open(io.BytesIO(data)), data, "video")
+    picture = by_pillow(lambda: open_picture(data), data, "video")
     _check(*picture.size, max_pixels)
     return picture
 
