@@ -6,6 +6,7 @@ from tests.pretraining.flowers import NUM_ABSENT, flowers
 from tfmmrec.encoders import SavedModelEncoder
 from tfmmrec.pretrained import read_card
 from tfmmrec.pretraining import pretrain
+from tfmmrec.pretraining.contents import catalogue_of
 from tfmmrec.pretraining.pretrain import choose_objective, name_encoders
 from tfmmrec.runs import load_run
 from tfmmrec.training import train
@@ -24,7 +25,7 @@ def test_hidden_words_are_found_again(tmp_path):
     card = read_card(tmp_path / "text")
     (done,) = card["pretraining"]
     assert (done["objective"], done["feature"], done["num_epochs"]) == ("masked_token", "text", best.number)
-    assert done["dataset_fingerprint"] == flowers().fingerprint and done["num_absent"] == NUM_ABSENT
+    assert done["contents_fingerprint"] == found.contents.fingerprint and done["num_absent"] == NUM_ABSENT
     assert done["loss"] == {"chance": found.fitted.chance, "before": before.valid_loss, "after": best.valid_loss}
     assert done["options"]["learning_rate"] == 1e-3 and done["options"]["epochs"] == 15
     assert not card["untrained"]
@@ -82,8 +83,8 @@ def test_interactions_are_not_looked_at(tmp_path, small_text):
     for number in range(2):
         pretrain(flowers(chosen_seed=number), {"text": small_text}, tmp_path / str(number), options=QUICK)
     one, two = (read_card(tmp_path / str(number)) for number in range(2))
-    assert one["pretraining"][0]["dataset_fingerprint"] != two["pretraining"][0]["dataset_fingerprint"]
-    assert one["fingerprint"] == two["fingerprint"]
+    assert flowers(chosen_seed=0).fingerprint != flowers(chosen_seed=1).fingerprint
+    assert one["fingerprint"] == two["fingerprint"] and one["pretraining"] == two["pretraining"]
 
 
 def test_a_failure_leaves_nothing(tmp_path, small_text):
@@ -112,9 +113,14 @@ def test_a_failure_leaves_nothing(tmp_path, small_text):
 )
 def test_a_feature_that_cannot_be_told_is_refused(encoders, message):
     with pytest.raises(UsageError, match=message):
-        name_encoders(flowers(), encoders)
+        name_encoders(catalogue_of(flowers()), encoders)
     with pytest.raises(DataError, match="expected an exported encoder with encoder.json, found none"):
-        name_encoders(flowers(), {"text": "nowhere"})
+        name_encoders(catalogue_of(flowers()), {"text": "nowhere"})
+
+
+def test_the_cold_are_told_by_interactions(tmp_path):
+    with pytest.raises(UsageError, match="with_cold=false: which candidates are cold is told by a dataset"):
+        pretrain(catalogue_of(flowers()), {"text": "small"}, tmp_path / "to", options={"with_cold": False})
 
 
 def test_the_objective_goes_by_the_kinds():

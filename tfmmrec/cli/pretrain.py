@@ -27,7 +27,10 @@ def pretrain(
     ],
     to: Annotated[
         Path,
-        typer.Option(help="The folder of the encoder; of two encoders, of DIR/FEATURE of each.", show_default=False),
+        typer.Option(
+            help="The encoder's folder; of two encoders one that holds a folder for each, with the feature's name.",
+            show_default=False,
+        ),
     ],
     objective: Annotated[
         str | None,
@@ -58,12 +61,14 @@ def pretrain(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an encoder that is there.")] = False,
     json: Json = False,
 ) -> dict[str, Any]:
-    """Train encoders on the contents of a catalogue, without its interactions; what comes out are encoders again.
+    """Train encoders on the contents of a catalogue, whose interactions need not be there; what comes out are encoders
+    again.
 
     A tenth of the contents is held out: the epoch of least loss there is kept. Written whole or not at all.
     """
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.pretraining.contents import load_catalogue
     from tfmmrec.pretraining.pretrain import pretrain as run
     from tfmmrec.pretraining.pretraining_options import PretrainingOptions
 
@@ -81,7 +86,7 @@ def pretrain(
             markup=False,
         )
 
-    found = load_dataset(dataset, config)
+    found = (load_catalogue if options.with_cold else load_dataset)(dataset, config)
     done = run(found, encoders_of(encoder), to, objective, options, overwrite, StageBar(), told)
     for issue in found.candidates.issues:
         notes.print(f"Note: {issue}", markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "PretrainingOptions": "pretraining_options",
+        "load_catalogue": "contents",
         "pretrain": "pretrain",
     },
 )

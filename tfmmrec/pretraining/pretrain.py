@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 import tfmmrec
@@ -18,7 +17,7 @@ from tfmmrec.embedding import Progress
 from tfmmrec.pretrained.encoder_card import CARD_FILE, check_target, read_card
 from tfmmrec.pretrained.halves import write_halves
 from tfmmrec.pretraining.augmentation_pairs import AugmentationPairs
-from tfmmrec.pretraining.contents import Contents, candidate_rows, read_contents
+from tfmmrec.pretraining.contents import Catalogue, Contents, catalogue_of, read_contents
 from tfmmrec.pretraining.fit import Epoch, Fitted, fit
 from tfmmrec.pretraining.image_text import ImageText
 from tfmmrec.pretraining.masked_token import MaskedToken
@@ -57,7 +56,7 @@ class Pretrained:
 
 
 def pretrain(
-    dataset: Dataset,
+    dataset: Dataset | Catalogue,
     encoders: Mapping[str, str | Path],
     to: str | Path,
     objective: str | None = None,
@@ -69,7 +68,7 @@ def pretrain(
     """Trains encoders on the contents of all candidates; interactions are not looked at.
 
     Args:
-        dataset: the catalogue.
+        dataset: the catalogue; `load_catalogue` reads one that has no interactions yet.
         encoders: by feature of the candidates, a folder that `tfmmrec encoder export` or `pretrain` wrote, or `small`
             for an untrained encoder of this library's. One feature may be `""`, for the only one of the encoder's kind.
         to: the folder of the encoder; of two encoders, that of their folders, which have the features' names.
@@ -84,18 +83,21 @@ def pretrain(
         DataError: an encoder that cannot be trained so, or too few contents.
     """
     options = options if isinstance(options, PretrainingOptions) else PretrainingOptions(**dict(options or {}))
-    sources = name_encoders(dataset, encoders)
-    kinds = [dataset.schema.candidates.features[feature].kind for feature in sources]
-    name = choose_objective(objective, kinds)
-    rows = candidate_rows(dataset, options.with_cold)
+    catalogue = dataset if isinstance(dataset, Catalogue) else catalogue_of(dataset, options.with_cold)
+    if catalogue is dataset and not options.with_cold:
+        raise UsageError(
+            "with_cold=false: which candidates are cold is told by a dataset with its interactions; pass one"
+        )
+    sources = name_encoders(catalogue, encoders)
+    name = choose_objective(objective, [catalogue.features[feature].kind for feature in sources])
     with tempfile.TemporaryDirectory(prefix="tfmmrec-") as made, staged(to, lambda at: _check(at, overwrite)) as folder:
         loaded = {}
         for feature, source in sources.items():
-            begun = _small(dataset, feature, rows, Path(made) / feature, options) if source == SMALL else source
+            begun = _small(catalogue, feature, Path(made) / feature, options.seed) if source == SMALL else source
             loaded[feature] = TrainableEncoder(begun)
         goal = OBJECTIVES[name](loaded, options)
         halves = {feature: partial(goal.preprocess, feature) for feature in loaded}
-        contents = read_contents(dataset, halves, rows, progress)
+        contents = read_contents(catalogue, halves, progress)
         default = {feature: _SMALL_RATE if source == SMALL else _EXPORTED_RATE for feature, source in sources.items()}
         rates = {feature: options.learning_rate or rate for feature, rate in default.items()}
         fitted = fit(goal, contents, options, rates, progress, told)
@@ -103,15 +105,15 @@ def pretrain(
             place = _place(folder, feature, len(loaded))
             place.mkdir(exist_ok=True)
             done = {"objective": name, "feature": feature, "with": [other for other in loaded if other != feature]}
-            encoder.write(place, done | _record(dataset, options, rates[feature], contents, fitted))
+            encoder.write(place, done | _record(catalogue, options, rates[feature], contents, fitted))
     return Pretrained(name, {feature: _place(Path(to), feature, len(loaded)) for feature in loaded}, contents, fitted)
 
 
-def name_encoders(dataset: Dataset, encoders: Mapping[str, str | Path]) -> dict[str, str]:
+def name_encoders(catalogue: Catalogue, encoders: Mapping[str, str | Path]) -> dict[str, str]:
     """The encoders by the features that they are for.
 
     Args:
-        dataset: whose candidates have the features.
+        catalogue: whose candidates have the features.
         encoders: as of `pretrain`.
 
     Raises:
@@ -119,7 +121,7 @@ def name_encoders(dataset: Dataset, encoders: Mapping[str, str | Path]) -> dict[
             none was named and there are several.
         DataError: an encoder that there is not.
     """
-    features = dataset.schema.candidates.features
+    features = catalogue.features
     named: dict[str, str] = {}
     for feature, source in encoders.items():
         source = str(source)
@@ -153,24 +155,24 @@ def choose_objective(objective: str | None, kinds: Sequence[str]) -> str:
     return objective or fitting[0]
 
 
-def _small(dataset: Dataset, feature: str, rows: np.ndarray, folder: Path, options: PretrainingOptions) -> Path:
-    if dataset.schema.candidates.features[feature].kind == "image":
-        halves = small_image_halves(seed=options.seed)
+def _small(catalogue: Catalogue, feature: str, folder: Path, seed: int) -> Path:
+    if catalogue.features[feature].kind == "image":
+        halves = small_image_halves(seed=seed)
     else:
-        texts = dataset.candidates.features[feature].take(pa.array(rows)).to_pylist()
-        halves = small_text_halves(*words_of_texts(texts), seed=options.seed)
+        texts = catalogue.candidates.features[feature].take(pa.array(catalogue.rows)).to_pylist()
+        halves = small_text_halves(*words_of_texts(texts), seed=seed)
     folder.mkdir()
     write_halves(halves, folder)
     return folder
 
 
 def _record(
-    dataset: Dataset, options: PretrainingOptions, rate: float, contents: Contents, fitted: Fitted
+    catalogue: Catalogue, options: PretrainingOptions, rate: float, contents: Contents, fitted: Fitted
 ) -> dict[str, Any]:
     before = fitted.epochs[0]
     return {
-        "dataset": None if dataset.root is None else dataset.root.name,
-        "dataset_fingerprint": dataset.fingerprint,
+        "dataset": catalogue.name,
+        "contents_fingerprint": contents.fingerprint,
         "num_contents": len(contents),
         "num_absent": contents.num_absent,
         "num_repeated": contents.num_repeated,

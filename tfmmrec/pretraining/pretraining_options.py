@@ -22,7 +22,8 @@ class PretrainingOptions(BaseModel):
         patience: epochs without a new least validation loss before it ends; the best epoch's weights are kept.
         validation_share: of the contents, held out to measure the loss.
         with_cold: contents of the dataset's cold candidates are learned from, too. A catalogue's contents are known
-            before any interaction, so they may be; without them the cold stand for candidates that come later.
+            before any interaction, so they may be; without them the cold stand for candidates that come later. Which
+            those are the log of interactions tells, which is read for nothing else.
         mask_share: masked_token: of a text's tokens, to be found again.
         temperature: augmentation_pairs: of the similarities. Of image_text it is learned.
         projection_dim: size of the vectors that the contrastive objectives compare.
