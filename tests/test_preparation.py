@@ -143,6 +143,25 @@ def test_a_pretrained_encoder_is_run_and_not_trained(prepared_in, tmp_path, monk
     assert not (tmp_path / "encoders" / "picture.npz").exists()  # the feature store has its vectors
 
 
+@pytest.mark.parametrize("mode", ["cached", "frozen"])
+def test_pretrained_vectors_are_centred_by_the_mean_of_chosen_candidates(prepared_in, dataset, tmp_path, mode):
+    handle = str(write_image_model(tmp_path / "encoder", 3))
+    found, model, _ = prepared_in(tmp_path, pretrained={"picture": handle}, pretrained_mode=mode)
+    tower = model.candidate_tower
+    encoder, chosen = tower.encoders["picture"], dataset.train.counts() > 0
+    raw = encoder.preprocess(tf.constant(dataset.candidates.media_bytes("picture", np.arange(120))))
+    own = encode(encoder, {key: tensor.numpy() for key, tensor in raw.items()}, terms=False)
+    expected = own["vector"][chosen & own["present"]].mean(axis=0)
+    np.testing.assert_allclose(found.means["picture"], expected, rtol=1e-4)
+    found.give(model)
+    rows = {
+        name: {key: tf.constant(array) for key, array in part.items()} for name, part in found.candidate_tables.items()
+    }
+    vectors = tower.encode(rows)["picture"]["vector"].numpy()
+    np.testing.assert_allclose(vectors, np.where(own["present"][:, None], own["vector"] - expected, 0.0), atol=1e-4)
+    np.testing.assert_array_equal(tower.encode(tower.encode(rows))["picture"]["vector"], vectors)  # once
+
+
 def test_encoding_does_not_depend_on_the_batch(first, dataset):
     encoder = first[1].candidate_tower.encoders["picture"]
     inputs = encoder.preprocess(tf.constant(dataset.candidates.media_bytes("picture", np.arange(10))))

@@ -120,6 +120,8 @@ def preprocess_entities(
             from tfmmrec.stored_encoding import stored_table  # imports tensorflow_hub: only for those who use it
 
             tables[name] = stored_table(encoder, batches(), len(entities.ids), dtype=store_dtype)
+            if encoder.centering.built:
+                center(tables[name], encoder.centering.mean.numpy())
             continue
         keep = partial(cacheable, terms=tower.reads_terms) if name in cached else None
         tables[name] = _run(encoder, batches(), len(entities.ids), keep)
@@ -130,6 +132,13 @@ def cacheable(embedded: Embedded, terms: bool) -> dict[str, tf.Tensor]:
     """What tables of a cached feature hold: `vector [batch, dim]`, float32, `present [batch]`, and terms if asked."""
     kept = ("present", *(("terms", "term_weights") if terms else ()))
     return {"vector": tf.cast(embedded["vector"], tf.float32)} | {key: embedded[key] for key in kept if key in embedded}
+
+
+def center(table: Mapping[str, np.ndarray], mean: np.ndarray, batch_size: int = 4096) -> None:
+    """Subtracts a mean `[dim]` from a table's `vector`, in place, where there is one: see `MeanCentering`."""
+    for start in range(0, len(table["vector"]), batch_size):
+        rows = slice(start, start + batch_size)
+        table["vector"][rows] -= np.where(table["present"][rows, None], mean, np.float32(0.0))
 
 
 def _run(encoder: Encoder, batches: Iterator[np.ndarray], num_rows: int, keep) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tfmmrec.collaborative import category_targets, collaborative_factors, fit_encoder
 from tfmmrec.data.batches import Tables
 from tfmmrec.data.dataset import Dataset, Interactions
-from tfmmrec.embedding import Progress, cacheable, preprocess_entities
+from tfmmrec.embedding import Progress, cacheable, center, preprocess_entities
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.text import TextEncoder
 from tfmmrec.encoders.text_tokens import WordTokens
@@ -21,6 +22,7 @@ from tfmmrec.towers import Tower
 from tfmmrec.transfer import transfer_weights
 
 _FACTORS = 32  # of the interactions, that the small networks learn to predict
+_MEAN_ROWS = 512  # from which the mean of a pretrained encoder's vectors is taken
 
 
 @dataclass
@@ -31,11 +33,21 @@ class Prepared:
         query_tables: preprocessed query features.
         candidate_tables: preprocessed candidate features; of cached ones `vector` and `present`.
         encoder_weights: cached feature -> weights of its encoder, where it was trained here.
+        means: feature -> mean of its pretrained encoder's vectors, float32 `[dim]`, see `MeanCentering`.
     """
 
     query_tables: Tables
     candidate_tables: dict[str, dict[str, np.ndarray]]
     encoder_weights: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    means: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def give(self, model: tf.keras.Model) -> None:
+        """Assigns to a built model's encoders what was learned of them."""
+        encoders = model.candidate_tower.encoders
+        for name, weights in self.encoder_weights.items():
+            encoders[name].set_weights(weights)
+        for name, mean in self.means.items():
+            encoders[name].centering.mean.assign(mean)
 
 
 def prepare(
@@ -93,7 +105,24 @@ def prepare(
             prepared.candidate_tables[name] = {key: kept[key] for key in kept if not key.startswith("weight_")}
         if weights:
             prepared.encoder_weights[name] = weights
+    chosen = np.flatnonzero(interactions.counts())
+    for name, encoder in tower.encoders.items():
+        if hasattr(encoder, "centering"):
+            table = prepared.candidate_tables[name]
+            prepared.means[name] = _mean(encoder, table, chosen)
+            if name in tower.cached_features:
+                center(table, prepared.means[name])
     return prepared
+
+
+def _mean(encoder: Encoder, table: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Of a pretrained encoder's vectors, over some of the rows that have one, evenly spread: float32 `[dim]`."""
+    rows = rows[:: max(1, len(rows) // _MEAN_ROWS)]
+    found = {key: array[rows] for key, array in table.items()}
+    if "vector" not in found:
+        found = encode(encoder, found, terms=False)
+    vectors = found["vector"][found["present"]]
+    return np.mean(vectors, axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
 
 
 def _write_cached(path, name, encoder, learned, model, dataset, config, interactions, prepared, progress) -> None:

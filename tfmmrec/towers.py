@@ -88,7 +88,8 @@ class Tower(tf.keras.layers.Layer):
         """Numeric tensors by feature -> embedded modalities. A feature that brings its `vector` is cached.
 
         Of a cached feature there is the vector alone (and terms, for a fusion that reads them), where its encoder runs
-        too: a fusion is served what it was trained on.
+        too: a fusion is served what it was trained on. Vectors of pretrained encoders are centred,
+        those in tables already are.
         """
         missing = sorted(set(self.encoders) - set(inputs))
         if missing:
@@ -106,6 +107,9 @@ class Tower(tf.keras.layers.Layer):
         for name, part in embedded.items():
             unread = (() if self.reads_terms else ("term",)) + (("sequence",) if name in self.cached_features else ())
             embedded[name] = {key: value for key, value in part.items() if not key.startswith(unread)}
+            centering = getattr(self.encoders[name], "centering", None)
+            if centering is not None and "vector" not in inputs[name]:
+                embedded[name]["vector"] = centering(part["vector"], part["present"])
         return embedded
 
     def _align(self, embedded: dict, training: bool | None = None, rows: tf.Tensor | None = None) -> dict:

@@ -212,8 +212,7 @@ class _Training:
         options = self.options
         with self.strategy.scope():
             model = self._build(None if interactions is self.dataset.train else interactions)
-            for name, weights in self.prepared.encoder_weights.items():
-                model.candidate_tower.encoders[name].set_weights(weights)
+            self.prepared.give(model)
             if self.start is not None:
                 transfer_weights(self.start, model)
             stream = self._stream(model, interactions)

@@ -10,6 +10,7 @@ import tensorflow_hub as hub
 import tensorflow_text  # noqa: F401  (the ops of tokenizers, which a SavedModel may hold)
 
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.mean_centering import MeanCentering
 from tfmmrec.encoders.picture_augmentation import PictureAugmentation
 from tfmmrec.encoders.pictures import decode_pictures
 from tfmmrec.types import DataError, Embedded, UsageError
@@ -24,7 +25,8 @@ class SavedModelEncoder(Encoder):
     """A reusable SavedModel (tensorflow.org/hub/reusable_saved_models) through `hub.KerasLayer`.
 
     One that `tfmmrec encoder export` wrote offers both halves, `preprocess` and `encode`, and takes pictures as bytes:
-    words are split and pictures resized once, as its weights expect. Of any other the whole runs in `call`.
+    words are split and pictures resized once, as its weights expect. Of any other the whole runs in `call`. A tower
+    takes off the vectors what all of a catalogue's have in common, see `MeanCentering`.
 
     Args:
         handle: a TF-Hub handle or a directory.
@@ -67,6 +69,7 @@ class SavedModelEncoder(Encoder):
         self.height = height
         self.width = width
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")
+        self.centering = MeanCentering(name="centering")
         if augmentation != "none" and (mode != "finetuned" or input_kind not in ("image", "video")):
             raise UsageError(
                 f"augmentation={augmentation!r} changes pictures in the steps that train an encoder of them, but "
