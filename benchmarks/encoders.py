@@ -6,9 +6,9 @@
 FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
 encoder's vectors (encoded once), and the sentence encoder fine-tuned. The last one begins with the row before it
-(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times, in
-large batches, since every batch encodes each of its movies once, forward and back: that is all a few processor cores
-can do. In `warm` all movies are ranked, in `cold` those that were held out of training, among themselves.
+(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times, since
+every step encodes all movies, forward and back: that is all a few processor cores can do. In `warm` all movies are
+ranked, in `cold` those that were held out of training, among themselves.
 
 `--models content_only` (the default) knows no ids of movies; `two_tower` has them beside the texts. No row is trained
 again on train and validation together; for all the epoch is chosen on a tenth of train. Seeds change the weights, the
@@ -72,8 +72,8 @@ def main() -> None:
     options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
     options.add_argument("--rows", default="", help="only rows that have one of these words, separated by commas")
     options.add_argument("--layers", type=int, default=2, help="fine-tuned, from the last on")
-    options.add_argument("--finetuned-epochs", type=int, default=3)
-    options.add_argument("--finetuned-batch-size", type=int, default=65_536)
+    options.add_argument("--finetuned-epochs", type=int, default=6)
+    options.add_argument("--finetuned-batch-size", type=int, default=1024)
     arguments = options.parse_args()
     if arguments.keep is None:
         sys.exit("--keep FOLDER is needed: one row begins with the run of another")

@@ -120,7 +120,7 @@ def preprocess_entities(
             from tfmmrec.stored_encoding import stored_table  # imports tensorflow_hub: only for those who use it
 
             tables[name] = stored_table(encoder, batches(), len(entities.ids), dtype=store_dtype)
-            if encoder.centering.built:
+            if encoder.centering is not None and encoder.centering.built:
                 center(tables[name], encoder.centering.mean.numpy())
             continue
         keep = partial(cacheable, terms=tower.reads_terms) if name in cached else None

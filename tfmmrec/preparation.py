@@ -23,6 +23,7 @@ from tfmmrec.transfer import transfer_weights
 
 _FACTORS = 32  # of the interactions, that the small networks learn to predict
 _MEAN_ROWS = 512  # from which the mean of a pretrained encoder's vectors is taken
+_MEAN_BATCH = 16  # at a time: of videos a row has many pictures
 
 
 @dataclass
@@ -107,7 +108,7 @@ def prepare(
             prepared.encoder_weights[name] = weights
     chosen = np.flatnonzero(interactions.counts())
     for name, encoder in tower.encoders.items():
-        if hasattr(encoder, "centering"):
+        if getattr(encoder, "centering", None) is not None:
             table = prepared.candidate_tables[name]
             prepared.means[name] = _mean(encoder, table, chosen)
             if name in tower.cached_features:
@@ -117,12 +118,12 @@ def prepare(
 
 def _mean(encoder: Encoder, table: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Of a pretrained encoder's vectors, over some of the rows that have one, evenly spread: float32 `[dim]`."""
-    rows = rows[:: max(1, len(rows) // _MEAN_ROWS)]
-    found = {key: array[rows] for key, array in table.items()}
+    there = rows[table["present" if "present" in table else "given"][rows]]
+    rows = there[np.linspace(0, len(there) - 1, min(len(there), _MEAN_ROWS)).astype(int)]
+    found = {key: array[rows if len(rows) else slice(1)] for key, array in table.items()}
     if "vector" not in found:
-        found = encode(encoder, found, terms=False)
-    vectors = found["vector"][found["present"]]
-    return np.mean(vectors, axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
+        found = encode(encoder, found, terms=False, batch_size=_MEAN_BATCH)
+    return np.mean(found["vector"], axis=0) if len(rows) else np.zeros(found["vector"].shape[1], np.float32)
 
 
 def _write_cached(path, name, encoder, learned, model, dataset, config, interactions, prepared, progress) -> None:

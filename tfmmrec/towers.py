@@ -100,16 +100,21 @@ class Tower(tf.keras.layers.Layer):
                 f"{self.name} takes of each feature what its encoder's preprocess gives, but {', '.join(raw)} "
                 f"{'is' if len(raw) == 1 else 'are'} raw: pass {self.name}.preprocess(...) of them"
             )
-        embedded = {
-            name: dict(inputs[name]) if "vector" in inputs[name] else encoder(inputs[name], training=training)
-            for name, encoder in sorted(self.encoders.items())
-        }
+        embedded = {name: self.encode_feature(name, inputs[name], training) for name in sorted(self.encoders)}
         for name, part in embedded.items():
             unread = (() if self.reads_terms else ("term",)) + (("sequence",) if name in self.cached_features else ())
             embedded[name] = {key: value for key, value in part.items() if not key.startswith(unread)}
-            centering = getattr(self.encoders[name], "centering", None)
-            if centering is not None and "vector" not in inputs[name]:
-                embedded[name]["vector"] = centering(part["vector"], part["present"])
+        return embedded
+
+    def encode_feature(self, name: str, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> dict:
+        """One feature's numeric tensors -> the embedded modality; one that brings its `vector` stays as it is."""
+        if "vector" in inputs:
+            return dict(inputs)
+        encoder = self.encoders[name]
+        embedded = dict(encoder(inputs, training=training))
+        centering = getattr(encoder, "centering", None)
+        if centering is not None:
+            embedded["vector"] = centering(embedded["vector"], embedded["present"])
         return embedded
 
     def _align(self, embedded: dict, training: bool | None = None, rows: tf.Tensor | None = None) -> dict:

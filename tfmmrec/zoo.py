@@ -121,7 +121,7 @@ ZOO: dict[str, ZooEntry] = {
         _OF_INTERACTIONS,
     ),
     "content_only": ZooEntry(
-        partial(build_two_tower, candidate_id=False, query_id=False),
+        partial(build_two_tower, candidate_id=False, query_id=False, content_scale=1.0),
         "retrieval",
         "Yi et al. 2019",
         "features of candidates; history or features of queries",

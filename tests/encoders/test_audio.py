@@ -37,6 +37,8 @@ def test_a_short_sound_is_pooled_over_its_own_length():
     pooled = np.concatenate([kept.mean(axis=0), kept.max(axis=0)])[None]
     inputs = encoder.preprocess(tf.constant([tone(440, seconds=0.1)]))
     lags = onset_autocorrelation(inputs["bands"], inputs["num_frames"], 19)  # half of 38 frames
+    np.testing.assert_allclose(inputs["lags"], lags, atol=1e-2)  # the bands are rounded
+    lags = inputs["lags"].numpy().astype(np.float32)
     rhythm = np.maximum(lags @ encoder.rhythm.kernel, 0.0) @ encoder.rhythm_projection.kernel
     np.testing.assert_allclose(short["vector"], encoder.projection(pooled) + rhythm, rtol=1e-4, atol=1e-5)
     blink = encoder.preprocess(tf.constant([tone(440, seconds=0.01)]))  # shorter than a window: there all the same
@@ -55,6 +57,12 @@ def test_pitches_can_be_told_apart():
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         optimizer.minimize(loss, encoder.trainable_variables, tape)
     assert (tf.argmax(encoder(inputs)["vector"][:, :2], axis=1).numpy() == labels).all()
+
+
+def test_the_rhythm_is_that_of_the_bands_whatever_is_seen():
+    raw = tf.constant([tone(440, seconds=0.3)])
+    bands, coefficients = (make(features=name).preprocess(raw) for name in ("log_mel", "mfcc"))
+    np.testing.assert_array_equal(coefficients["lags"], bands["lags"])
 
 
 @pytest.mark.parametrize(

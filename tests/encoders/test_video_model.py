@@ -105,9 +105,11 @@ def test_what_pools_the_frames_of_a_frozen_model_is_trained(tmp_path, pooling):
 def test_a_training_step_changes_all_frames_alike(tmp_path):
     encoder = VideoModelEncoder(write_image_model(tmp_path / "m"), mode="finetuned", augmentation="full", **SMALL)
     still = encoder.preprocess(tf.constant([mjpeg([120, 120, 120])]))
-    frames = encoder(still, training=True)["sequence"].numpy()[0]
-    np.testing.assert_allclose(frames, np.repeat(frames[:1], 3, axis=0), atol=1e-5)
-    assert np.abs(frames[0] - encoder(still, training=False)["sequence"].numpy()[0, 0]).max() > 1e-3
+    steps = [encoder(still, training=True)["sequence"].numpy()[0] for _ in range(8)]
+    for frames in steps:
+        np.testing.assert_allclose(frames, np.repeat(frames[:1], 3, axis=0), atol=1e-5)
+    plain = encoder(still, training=False)["sequence"].numpy()[0, 0]
+    assert max(np.abs(frames[0] - plain).max() for frames in steps) > 1e-3  # a fifth of the steps leaves colours alone
     with pytest.raises(UsageError, match="reads video and has mode='frozen'"):
         VideoModelEncoder(encoder.handle, mode="frozen", augmentation="full", **SMALL)
 

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.models import ModelCase, catalogue, ready
+from tests.encoders.reusable import write_text_model
 from tfmmrec.embedding import preprocess_entities
 from tfmmrec.models.content_reference import encoded, fixed_content, has_graphs, keep_reference
 
@@ -75,3 +76,16 @@ def test_a_step_over_the_whole_catalogue_looks_for_no_neighbours(monkeypatch):
     batch = tf.nest.map_structure(tf.constant, ready_made.stream.batch(0))
     assert np.isfinite(model.compute_loss(batch, training=True))
     assert sizes and set(sizes) == {0}
+
+
+def test_pretrained_content_is_centred_as_the_tower_centres_it(tmp_path):
+    model = made(pretrained={"title": str(write_text_model(tmp_path / "m"))}, pretrained_mode="frozen").model
+    tower, rows = model.candidate_tower, np.arange(6)
+    own = preprocess_entities(tower, catalogue().candidates, catalogue().schema.candidates.features)
+    plain, _ = encoded(tower, own, "title", rows)
+    mean = np.arange(1.0, 1.0 + plain.shape[1], dtype=np.float32)
+    tower.encoders["title"].centering.mean.assign(mean)
+    vectors, present = encoded(tower, own, "title", rows)
+    np.testing.assert_allclose(vectors, np.where(present[:, None], plain - mean, 0.0), atol=1e-5)
+    inputs = {name: {key: tf.constant(array[rows]) for key, array in part.items()} for name, part in own.items()}
+    np.testing.assert_allclose(tower.encode(inputs)["title"]["vector"], vectors, atol=1e-5)

@@ -100,12 +100,21 @@ def pretrain(
         soft_wrap=True,
     )
     rows = [["guessing", done.fitted.chance, None], ["before", before.valid_loss, before.valid_accuracy]]
-    rows.append([f"epoch {best.number}", best.valid_loss, best.valid_accuracy])
+    if best is not before:
+        rows.append([f"epoch {best.number}", best.valid_loss, best.valid_accuracy])
     out.print(table(["of what is held out", "loss", "found"], rows, numbers=[1, 2]))
-    if best.valid_loss >= before.valid_loss:
-        out.print("The loss has not fallen: the encoders have learned nothing of this.", markup=False, soft_wrap=True)
+    if best is before:
+        out.print(
+            "In no epoch has the loss fallen below what it was: the encoders are written as they came.",
+            markup=False,
+            soft_wrap=True,
+        )
     wrote = ", ".join(f"{feature}: {folder}" for feature, folder in done.folders.items())
-    out.print(f"Wrote {to}. Next: tfmmrec train {dataset} --set 'pretrained={{{wrote}}}'", markup=False, soft_wrap=True)
+    out.print(
+        f"Wrote {to}. Next: tfmmrec train {dataset} --run RUN --set 'pretrained={{{wrote}}}'",
+        markup=False,
+        soft_wrap=True,
+    )
     return {
         "objective": done.objective,
         "encoders": done.folders,

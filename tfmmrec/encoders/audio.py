@@ -91,23 +91,24 @@ class AudioEncoder(ConvolutionalEncoder):
 
         Returns:
             `bands`, float16 `[batch, num_frames, bands]` (or coefficients), `num_frames`, int32 `[batch]`, at least 1
-            where there is a sound, and `has_sound`, bool `[batch]`.
+            where there is a sound, `lags`, float16 `[batch, num_lags]`, its rhythm, and `has_sound`, bool `[batch]`.
         """
         waveforms, lengths = decode_waveforms(raw, self.num_samples)
         bands = log_mel(waveforms, self.num_bands)
-        if self.features == "mfcc":
-            bands = mfcc(bands, self.num_coefficients)
         present = tf.strings.length(raw) > 0
         frames = tf.where(present, tf.maximum(1 + (lengths - FRAME) // HOP, 1), 0)
+        lags = tf.cast(onset_autocorrelation(bands, frames, self.num_lags), tf.float16)
+        if self.features == "mfcc":
+            bands = mfcc(bands, self.num_coefficients)
         bands = tf.ensure_shape(tf.cast(bands, tf.float16), [None, *self.grid[:2]])
-        return {"bands": bands, "num_frames": frames, "has_sound": present}
+        return {"bands": bands, "num_frames": frames, "lags": lags, "has_sound": present}
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> Embedded:
         x = tf.cast(inputs["bands"], self.compute_dtype)[..., None] / _SCALE[self.features]  # [batch, frames, bands, 1]
         num_rows = -(-self.num_frames // 2 ** len(self.filters))
         starts = tf.range(num_rows) * 2 ** len(self.filters)  # the first frame that a row of the last feature map sees
         found = self.embed_grid(x, inputs["has_sound"], starts[None, :] < inputs["num_frames"][:, None])
-        lags = onset_autocorrelation(inputs["bands"], inputs["num_frames"], self.num_lags)
+        lags = tf.cast(inputs["lags"], self.compute_dtype)
         rhythm = self.rhythm_projection(self.rhythm(lags)) * tf.cast(inputs["has_sound"], self.compute_dtype)[:, None]
         return found | {"vector": found["vector"] + rhythm}
 

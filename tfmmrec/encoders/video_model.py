@@ -70,6 +70,8 @@ class VideoModelEncoder(SavedModelEncoder):
         self.dim = self._probed_dim()
         self.over_time = None if self.takes_clips else FramePooling(self.dim, self.num_frames, pooling, name="pooling")
         self.pooling = pooling
+        if pooling != "mean":
+            self.centering = None  # what an untrained pooling gives has no mean worth taking off
 
     def _look_at_inputs(self) -> None:
         """Whether it takes clips or pictures, and of which size."""

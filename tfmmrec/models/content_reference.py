@@ -40,7 +40,7 @@ def encoded(
         inputs = {
             key: tf.constant(np.asarray(array[rows[start : start + batch_size]])) for key, array in tables[name].items()
         }
-        found = inputs if "vector" in inputs else tower.encoders[name](inputs, training=False)
+        found = tower.encode_feature(name, inputs, training=False)
         parts.append((tf.cast(found["vector"], tf.float32).numpy(), found["present"].numpy()))
     vectors, present = (np.concatenate(values) for values in zip(*parts, strict=True))
     return vectors, present

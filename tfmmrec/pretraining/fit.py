@@ -66,6 +66,8 @@ def fit(
 ) -> Fitted:
     """Trains an objective's encoders and leaves them with the weights of the epoch of least validation loss.
 
+    Where no epoch is better than the beginning, these are the weights that they came with.
+
     Args:
         objective: of these contents.
         contents: what is learned from.
@@ -85,7 +87,7 @@ def fit(
     step = _Step(objective, options, learning_rates, steps * options.epochs)
     measure = _Measure(objective, contents, valid, options)
     epochs = [Epoch(0, None, *measure())]
-    best, kept = None, []
+    best, kept = epochs[0], [weight.numpy() for weight in step.weights]
     for number in range(1, options.epochs + 1):
         losses = []
         shuffled = np.random.default_rng([options.seed, number]).permutation(train)
@@ -99,7 +101,7 @@ def fit(
             raise UsageError(f"the loss is no number any more in epoch {number}; lower the learning rate")
         if told is not None:
             told(epochs[-1])
-        if best is None or epochs[-1].valid_loss < best.valid_loss:
+        if epochs[-1].valid_loss < best.valid_loss:
             best, kept = epochs[-1], [weight.numpy() for weight in step.weights]
         elif number - best.number >= options.patience:
             break
@@ -150,7 +152,7 @@ class _Measure:
     # the loss of what is held out, in batches of one size, with the same masks and changes each time
 
     def __init__(self, objective: Objective, contents: Contents, rows: np.ndarray, options: PretrainingOptions):
-        num_batches = math.ceil(len(rows) / options.batch_size)
+        num_batches = max(1, min(math.ceil(len(rows) / options.batch_size), len(rows) // 2))  # of one there is no pair
         self.batch_size = len(rows) // num_batches
         self._parts = np.random.default_rng([options.seed, 0]).permutation(rows)[: num_batches * self.batch_size]
         self._parts = self._parts.reshape(num_batches, self.batch_size)

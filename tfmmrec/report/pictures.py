@@ -56,7 +56,8 @@ def _written(picture: Image.Image, data: bytes, size: tuple[int, int]) -> tuple[
     written = io.BytesIO()
     frames = _frames(picture, data, size)
     if len(frames) > 1:
-        options = {"save_all": True, "append_images": frames[1:], "duration": _MILLISECONDS // len(frames), "loop": 0}
+        others = [frame.resize(frames[0].size) for frame in frames[1:]]
+        options = {"save_all": True, "append_images": others, "duration": _MILLISECONDS // len(frames), "loop": 0}
         frames[0].save(written, "WEBP", quality=_QUALITY, **options)
         return "webp", written.getvalue()
     frames[0].save(written, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
