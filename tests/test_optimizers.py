@@ -6,8 +6,9 @@ from tests.choices import learn
 from tests.conformance.models import ModelCase, ready
 from tests.encoders.reusable import write_image_model
 from tfmmrec.encoders import SavedModelEncoder
-from tfmmrec.optimizers import make_optimizer
+from tfmmrec.optimizers import check_encoder_options, make_optimizer
 from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,24 @@ def made_plain(**options):
 def test_a_training_takes_them(tmp_path):
     run = learn(tmp_path / "run", "id_only", epochs=1, warmup_steps=3)
     assert run.config.options["warmup_steps"] == 3
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"encoder_learning_rate": 1e-4}, {"encoder_layer_decay": 0.5}, {"encoder_layers": 2}, {"unfreeze_every": 1}],
+)
+def test_options_of_what_is_not_fine_tuned_are_refused(tmp_path, option):
+    (name,) = option
+    frozen = SavedModelEncoder(write_image_model(tmp_path / "m"), "image", "frozen")
+    model = tf.keras.Sequential([frozen])
+    check_encoder_options(model, TrainingOptions())
+    with pytest.raises(UsageError, match=f"{name} says how a pretrained encoder is fine-tuned, but the model has none"):
+        check_encoder_options(model, TrainingOptions(**option))
+
+
+def test_more_layers_than_an_encoder_has_are_refused(tmp_path):
+    tuned = SavedModelEncoder(write_image_model(tmp_path / "m"), "image", "finetuned")
+    model = tf.keras.Sequential([tuned])
+    check_encoder_options(model, TrainingOptions(encoder_layers=len(tuned.layers), encoder_learning_rate=1e-4))
+    with pytest.raises(UsageError, match=f"encoder_layers must lie in 1 to {len(tuned.layers)}, .* got 99"):
+        check_encoder_options(model, TrainingOptions(encoder_layers=99))

@@ -42,6 +42,7 @@ def test_steps_and_rates_count_updates(tmp_path):
 def test_groups_larger_than_a_pass_are_refused(tmp_path):
     with pytest.raises(UsageError, match="accumulate_steps must lie in 1 to the number of batches in a pass, which is"):
         learn(tmp_path / "run", "id_only", epochs=1, batch_size=64, accumulate_steps=50)
+    assert not (tmp_path / "run" / "config.json").exists(), "nothing was begun"
 
 
 @pytest.mark.slow

@@ -7,9 +7,13 @@ import tensorflow as tf
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.layerwise_adam import Layer, LayerwiseAdam, Warmup, finetuned_layers
 from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
 
 NOT_DECAYED = ["bias", "gamma", "beta", "log_variances"]
 """Names, or parts of them, of what no weight decay is for: biases, norms, weights of tasks."""
+
+
+_OF_FINETUNED = ("encoder_learning_rate", "encoder_layer_decay", "encoder_layers", "unfreeze_every")
 
 
 def make_optimizer(model: tf.keras.Model, options: TrainingOptions, steps_per_epoch: int) -> LayerwiseAdam:
@@ -36,6 +40,24 @@ def make_optimizer(model: tf.keras.Model, options: TrainingOptions, steps_per_ep
     if options.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
+
+
+def check_encoder_options(model: tf.keras.Model, options: TrainingOptions) -> None:
+    """Refuses options of fine-tuning where no pretrained encoder is fine-tuned, and more layers than it has.
+
+    Raises:
+        UsageError: it names the option.
+    """
+    tuned = [p for p in model.submodules if isinstance(p, Encoder) and p.handle is not None and p.mode == "finetuned"]
+    for name in _OF_FINETUNED:
+        if not tuned and getattr(options, name) != TrainingOptions.model_fields[name].default:
+            raise UsageError(
+                f"{name} says how a pretrained encoder is fine-tuned, but the model has none that is; set "
+                f"pretrained={{FEATURE: DIR}} and pretrained_mode=finetuned, or leave it out"
+            )
+    most = max((len(encoder.layers) for encoder in tuned), default=0)
+    if tuned and options.encoder_layers is not None and options.encoder_layers > most:
+        raise UsageError(f"encoder_layers must lie in 1 to {most}, which is all of them, got {options.encoder_layers}")
 
 
 def _layers(model: tf.keras.Model, options: TrainingOptions, steps_per_epoch: int) -> list[Layer]:

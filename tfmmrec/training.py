@@ -18,13 +18,13 @@ from tfmmrec.callbacks.progress_bar import ProgressBar
 from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.settle import settling
 from tfmmrec.callbacks.validation import Validation
-from tfmmrec.data.accumulated_batches import AccumulatedBatches
+from tfmmrec.data.accumulated_batches import accumulated, check_accumulation
 from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
 from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress
-from tfmmrec.optimizers import make_optimizer
+from tfmmrec.optimizers import check_encoder_options, make_optimizer
 from tfmmrec.preparation import prepare
 from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import (
@@ -144,9 +144,13 @@ class _Training:
 
     def _execute(self) -> Run:
         self.start = None if self.config.start_from is None else load_run(self.config.start_from).model  # as it is now
+        fit_part, valid = self._validation_split()
         if not self.resume:
             self.statistics = compute_statistics(self.dataset)
-            self._build()  # refuses wrong hyperparameters before anything is written
+            model = self._build()  # refuses wrong hyperparameters before anything is written
+            check_encoder_options(model, self.options)
+            steps, size = self.options.accumulate_steps, self.options.batch_size
+            check_accumulation(steps, size, fit_part, by_query=model.loss_name == "multinomial")
             self.lock.take()
             self.lock.check_new()  # somebody may have begun one meanwhile
             self.statistics.save(self.run / "statistics.json")
@@ -155,7 +159,6 @@ class _Training:
             self.statistics = Statistics.load(self.run / "statistics.json")
         self.strategy = make_strategy(self.options.strategy)
         state = read_state(self.run)
-        fit_part, valid = self._validation_split()
         self.prepared = prepare(self._build(), self.dataset, self.config, fit_part, self.run, self._show, self.start)
         if state.get("phase") != "refit":
             keeper, model = self._fit("select", fit_part, valid, self.options.epochs)
@@ -215,9 +218,7 @@ class _Training:
             self.prepared.give(model)
             if self.start is not None:
                 transfer_weights(self.start, model)
-            stream = self._stream(model, interactions)
-            if options.accumulate_steps > 1:
-                stream = AccumulatedBatches(stream, options.accumulate_steps)
+            stream = accumulated(self._stream(model, interactions), options.accumulate_steps)
             model.compile(optimizer=make_optimizer(model, options, stream.steps_per_epoch))
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tfmmrec.data.batches import BatchStream
+from tfmmrec.data.interactions import Interactions
 from tfmmrec.types import UsageError
+
+
+def check_accumulation(accumulate_steps: int, batch_size: int, interactions: Interactions, by_query: bool) -> None:
+    """`check_accumulate_steps` ahead of a training, whose batches are of queries or of interactions."""
+    number = np.count_nonzero(np.diff(interactions.indptr)) if by_query else interactions.num_rows
+    check_accumulate_steps(accumulate_steps, batch_size, int(number))
+
+
+def check_accumulate_steps(accumulate_steps: int, batch_size: int, num_rows: int) -> None:
+    """Refuses to accumulate more batches than there are in a pass over so many rows.
+
+    Raises:
+        UsageError: fewer than one batch for an update, or more than there are.
+    """
+    batch_size = min(batch_size, num_rows)
+    number = num_rows // max(batch_size, 1)
+    if not 1 <= accumulate_steps <= number:
+        raise UsageError(
+            f"accumulate_steps must lie in 1 to the number of batches in a pass, which is {number} ({num_rows:,} rows: "
+            f"queries under the multinomial loss, interactions under others), got {accumulate_steps}; lower it or "
+            f"batch_size={batch_size}"
+        )
 
 
 class AccumulatedBatches(BatchStream):
@@ -25,11 +50,7 @@ class AccumulatedBatches(BatchStream):
     """
 
     def __init__(self, stream: BatchStream, accumulate_steps: int):
-        if not 1 <= accumulate_steps <= stream.steps_per_epoch:
-            raise UsageError(
-                f"accumulate_steps must lie in 1 to the number of batches in a pass, which is "
-                f"{stream.steps_per_epoch}, got {accumulate_steps}; lower it or batch_size={stream.batch_size}"
-            )
+        check_accumulate_steps(accumulate_steps, stream.batch_size, stream.num_rows)
         self.stream = stream
         self.accumulate_steps = accumulate_steps
         self.num_rows, self.seed = stream.num_rows, stream.seed
@@ -41,3 +62,8 @@ class AccumulatedBatches(BatchStream):
         """The batches of one update, as arrays."""
         first = step * self.accumulate_steps
         return tuple(self.stream.batch(first + place) for place in range(self.accumulate_steps))
+
+
+def accumulated(stream: BatchStream, accumulate_steps: int) -> BatchStream:
+    """A stream's batches in groups, or as they are where a group is one."""
+    return stream if accumulate_steps == 1 else AccumulatedBatches(stream, accumulate_steps)
