@@ -25,7 +25,7 @@ from tfmmrec.models.multimodal_graph import build_multimodal_graph
 from tfmmrec.models.multitask import build_multitask
 from tfmmrec.models.ranker import build_ranker
 from tfmmrec.models.text_pair import build_text_pair
-from tfmmrec.models.two_tower_builder import build_two_tower
+from tfmmrec.models.two_tower_builder import build_content_only, build_two_tower
 from tfmmrec.models.vbpr import build_vbpr
 from tfmmrec.types import UsageError
 
@@ -121,7 +121,7 @@ ZOO: dict[str, ZooEntry] = {
         _OF_INTERACTIONS,
     ),
     "content_only": ZooEntry(
-        partial(build_two_tower, candidate_id=False, query_id=False, content_scale=1.0),
+        build_content_only,
         "retrieval",
         "Yi et al. 2019",
         "features of candidates; history or features of queries",

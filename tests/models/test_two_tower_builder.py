@@ -7,7 +7,7 @@ from tfmmrec.fusion import EarlyFusion, HybridFusion, LateFusion, LateQueryHead
 from tfmmrec.models import loss_choice
 from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.in_batch_losses import NegativeOptions
-from tfmmrec.models.two_tower_builder import build_two_tower
+from tfmmrec.models.two_tower_builder import build_content_only, build_two_tower
 from tfmmrec.schema import HistorySchema
 from tfmmrec.types import UsageError
 
@@ -180,3 +180,10 @@ def test_graphs_are_of_fixed_content_and_of_candidates_that_say_their_rows():
     assert build(fusion="graph_attention").candidate_tower.fusion.aggregation == "attention"
     with pytest.raises(UsageError, match="fusion=graph keeps content as its encoders give it; leave out the alignment"):
         build(fusion="graph", alignment=("contrastive",))
+
+
+def test_content_without_ids_has_its_whole_length_unless_told_otherwise():
+    for given, expected in (({}, 1.0), ({"content_scale": 0.5}, 0.5)):
+        model = build_content_only(catalogue().schema, statistics(), dim=8, feature_dim=6, **given)
+        assert model.candidate_tower.fusion.scale == expected
+        assert "id" not in model.candidate_tower.encoders and "id" not in model.query_tower.encoders

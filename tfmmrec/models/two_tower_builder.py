@@ -208,3 +208,21 @@ def build_two_tower(
         mask_known_positives=mask_known_positives,
         **loss_arguments(loss, statistics, negatives, global_batch_size, count_frequencies),
     )
+
+
+@inherits_settings(build_two_tower, without=("candidate_id", "query_id"))
+def build_content_only(
+    schema: Schema, statistics: Statistics, *, content_scale: float | None = 1.0, **settings
+) -> TwoTower:
+    """Builds a two-tower model without ids.
+
+    Args:
+        schema: the dataset's description.
+        statistics: what was counted of it.
+        content_scale: length of a feature's vector in the candidates' fusion, see `EarlyFusion`; all of it, since no
+            id stands beside it.
+        **settings: as `build_two_tower` takes them.
+    """
+    return build_two_tower(
+        schema, statistics, candidate_id=False, query_id=False, content_scale=content_scale, **settings
+    )
