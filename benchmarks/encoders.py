@@ -6,9 +6,11 @@
 FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
 encoder's vectors (encoded once), and the sentence encoder fine-tuned. The last one begins with the row before it
-(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times, since
-every step encodes all movies, forward and back: that is all a few processor cores can do. In `warm` all movies are
-ranked, in `cold` those that were held out of training, among themselves.
+(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times. Under
+the other rows' loss, which scores all movies in every step, all texts would have to be encoded forth and back at once:
+that takes more than 24 GB, so it is trained under the sampled softmax, on the different movies of a batch. Two processor
+cores need hours for it; `--rows small,frozen` leaves it out. In `warm` all movies are ranked, in `cold` those that were
+held out of training, among themselves.
 
 Beside them stands what the contents can give at all to a linear model: a ridge regression in its dual form, scores
 R K_wc' (K_ww + l I)^-1 with R the interactions with known movies w and K the inner products of the movies' contents: of
@@ -66,6 +68,7 @@ def rows_of(encoders: dict[str, str], layers: int, epochs: int, batch_size: int)
     finetuned = {
         "pretrained": encoders,
         "pretrained_mode": "finetuned",
+        "loss": "sampled_softmax",
         "encoder_layers": layers,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -85,8 +88,8 @@ def main() -> None:
     options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
     options.add_argument("--rows", default="", help="only rows that have one of these words, separated by commas")
     options.add_argument("--layers", type=int, default=2, help="fine-tuned, from the last on")
-    options.add_argument("--finetuned-epochs", type=int, default=6)
-    options.add_argument("--finetuned-batch-size", type=int, default=1024)
+    options.add_argument("--finetuned-epochs", type=int, default=1)
+    options.add_argument("--finetuned-batch-size", type=int, default=128)
     options.add_argument("--ridges", action=argparse.BooleanOptionalAction, default=True, help="the linear models too")
     arguments = options.parse_args()
     if arguments.keep is None:
