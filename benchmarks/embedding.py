@@ -9,7 +9,7 @@ pairs:
 
 - *local*: after each batch of `embed_catalogue` the bare encoder gets a batch, on a clock of its own, so that what else
   the machine does falls on both alike. Counted is all from the first batch's end to the last part in the store.
-- *beam*: `pipelines/embed_catalogue.py` with two worker processes, the bare encoder before and after it. Counted is all
+- *beam*: `pipelines/embed_catalog.py` with two worker processes, the bare encoder before and after it. Counted is all
   from the first row read to the last part in the store.
 
 Neither counts starting and ending processes and loading the encoder, which do not grow with the catalogue;
@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from measuring import machine, parser, publish, spread
 
-PIPELINE = Path(__file__).parents[1] / "pipelines" / "embed_catalogue.py"
+PIPELINE = Path(__file__).parents[1] / "pipelines" / "embed_catalog.py"
 CONFIG = """\
 interactions: {train: log.csv, query: query, candidate: candidate}
 candidates: {path: candidates.csv, id: id, features: {text: {kind: text}}}

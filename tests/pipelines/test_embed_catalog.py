@@ -22,9 +22,9 @@ from tfmmrec.data.dataset import load_dataset
 
 pytest.importorskip("apache_beam", reason="pip install '.[beam]' brings Apache Beam")
 
-from pipelines.embed_catalogue import main  # noqa: E402
+from pipelines.embed_catalog import main  # noqa: E402
 
-SCRIPT = ROOT / "pipelines" / "embed_catalogue.py"
+SCRIPT = ROOT / "pipelines" / "embed_catalog.py"
 TWO_PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 NUM_TEXTS = 640
 

@@ -1,6 +1,6 @@
 """A catalogue through a pretrained encoder on Apache Beam, into the feature store that `tfmmrec embed` would fill.
 
-    python pipelines/embed_catalogue.py DATASET --encoder DIR [--errors FILE] [BEAM'S OPTIONS]
+    python pipelines/embed_catalog.py DATASET --encoder DIR [--errors FILE] [BEAM'S OPTIONS]
 
 Candidates are read twice, once for their contents' digests and once by whoever encodes them: what is shuffled are
 digests and row numbers, not pictures. A shard is one part of the store, there whole or not at all, so that a killed run
