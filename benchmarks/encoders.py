@@ -5,7 +5,7 @@
 
 FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
-encoder's vectors (encoded once), and the sentence encoder fine-tuned. The last one begins with the row before it
+encoder's vectors (encoded once), the same centred, and the sentence encoder fine-tuned. The last one begins with the frozen one's run
 (`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times. Under
 the other rows' loss, which scores all movies in every step, all texts would have to be encoded forth and back at once:
 that takes more than 24 GB, so it is trained under the sampled softmax, on the different movies of a batch. Two
@@ -78,6 +78,10 @@ def rows_of(encoders: dict[str, str], layers: int, epochs: int, batch_size: int)
         "small text, latent semantics": ({"text_mode": "cached"}, None),
         "small text, trained along": ({"text_mode": "finetuned"}, None),
         "pretrained, frozen": ({"pretrained": encoders, "pretrained_mode": "cached"}, None),
+        "pretrained, frozen and centred": (
+            {"pretrained": encoders, "pretrained_mode": "cached", "pretrained_centered": True},
+            None,
+        ),
         "pretrained, fine-tuned": (finetuned, "pretrained, frozen"),
     }
 

@@ -146,7 +146,9 @@ def test_a_pretrained_encoder_is_run_and_not_trained(prepared_in, tmp_path, monk
 @pytest.mark.parametrize("mode", ["cached", "frozen"])
 def test_pretrained_vectors_are_centred_by_the_mean_of_chosen_candidates(prepared_in, dataset, tmp_path, mode):
     handle = str(write_image_model(tmp_path / "encoder", 3))
-    found, model, _ = prepared_in(tmp_path, pretrained={"picture": handle}, pretrained_mode=mode)
+    found, model, _ = prepared_in(
+        tmp_path, pretrained={"picture": handle}, pretrained_mode=mode, pretrained_centered=True
+    )
     tower = model.candidate_tower
     encoder, chosen = tower.encoders["picture"], dataset.train.counts() > 0
     raw = encoder.preprocess(tf.constant(dataset.candidates.media_bytes("picture", np.arange(120))))

@@ -88,8 +88,8 @@ class Tower(tf.keras.layers.Layer):
         """Numeric tensors by feature -> embedded modalities. A feature that brings its `vector` is cached.
 
         Of a cached feature there is the vector alone (and terms, for a fusion that reads them), where its encoder runs
-        too: a fusion is served what it was trained on. Vectors of pretrained encoders are centred,
-        those in tables already are.
+        too: a fusion is served what it was trained on. Vectors in tables are centred already, where an
+        encoder's are.
         """
         missing = sorted(set(self.encoders) - set(inputs))
         if missing:

@@ -28,8 +28,8 @@ _LEAST_SHARE = 0.5
 def transfer_weights(source: tf.keras.Model, target: tf.keras.Model) -> dict[str, float]:
     """Gives a built model the weights of another's towers, ids aside.
 
-    A part is taken where the other model has one of its name and kind whose weights have the same shapes. A pretrained
-    encoder's vectors are centred by the mean over the new catalogue.
+    A part is taken where the other model has one of its name and kind whose weights have the same shapes. What is
+    taken off a pretrained encoder's vectors is the mean over the new catalogue.
 
     Args:
         source: a trained model.

@@ -122,6 +122,7 @@ def served(request, tmp_path_factory) -> tuple[Served, float]:
         "audio_seconds": 2.0,
         "video_frames": 4,
         "content_scale": None,
+        "pretrained_centered": True,
     }
     options = {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "store_dtype": request.param, "refit": False}
     with pytest.MonkeyPatch.context() as patch:

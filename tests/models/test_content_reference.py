@@ -79,7 +79,9 @@ def test_a_step_over_the_whole_catalogue_looks_for_no_neighbours(monkeypatch):
 
 
 def test_pretrained_content_is_centred_as_the_tower_centres_it(tmp_path):
-    model = made(pretrained={"title": str(write_text_model(tmp_path / "m"))}, pretrained_mode="frozen").model
+    model = made(
+        pretrained={"title": str(write_text_model(tmp_path / "m"))}, pretrained_mode="frozen", pretrained_centered=True
+    ).model
     tower, rows = model.candidate_tower, np.arange(6)
     own = preprocess_entities(tower, catalogue().candidates, catalogue().schema.candidates.features)
     plain, _ = encoded(tower, own, "title", rows)

@@ -25,8 +25,7 @@ class SavedModelEncoder(Encoder):
     """A reusable SavedModel (tensorflow.org/hub/reusable_saved_models) through `hub.KerasLayer`.
 
     One that `tfmmrec encoder export` wrote offers both halves, `preprocess` and `encode`, and takes pictures as bytes:
-    words are split and pictures resized once, as its weights expect. Of any other the whole runs in `call`. A tower
-    takes off the vectors what all of a catalogue's have in common, see `MeanCentering`.
+    words are split and pictures resized once, as its weights expect. Of any other the whole runs in `call`.
 
     Args:
         handle: a TF-Hub handle or a directory.
@@ -39,6 +38,7 @@ class SavedModelEncoder(Encoder):
         augmentation: none, flip, crop or full, see `PictureAugmentation`: how pictures are changed at random in the
             steps that finetune it, before `encode` makes its own numbers of them. Where `preprocess` gives floats,
             whose range is not known, they can be flipped and cropped only.
+        centered: towers take off its vectors what all of a catalogue's have in common, see `MeanCentering`.
 
     Raises:
         UsageError: an augmentation of what is no picture, or of what no step trains.
@@ -56,6 +56,7 @@ class SavedModelEncoder(Encoder):
         height: int = 224,
         width: int = 224,
         augmentation: Literal["none", "flip", "crop", "full"] = "none",
+        centered: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,7 +70,7 @@ class SavedModelEncoder(Encoder):
         self.height = height
         self.width = width
         self.augmentation = PictureAugmentation(augmentation, name="augmentation")
-        self.centering = MeanCentering(name="centering")
+        self.centering = MeanCentering(name="centering") if centered else None
         if augmentation != "none" and (mode != "finetuned" or input_kind not in ("image", "video")):
             raise UsageError(
                 f"augmentation={augmentation!r} changes pictures in the steps that train an encoder of them, but "
@@ -166,4 +167,5 @@ class SavedModelEncoder(Encoder):
             "height": self.height,
             "width": self.width,
             "augmentation": self.augmentation.manner,
+            "centered": self.centering is not None,
         }

@@ -70,8 +70,11 @@ class VideoModelEncoder(SavedModelEncoder):
         self.dim = self._probed_dim()
         self.over_time = None if self.takes_clips else FramePooling(self.dim, self.num_frames, pooling, name="pooling")
         self.pooling = pooling
-        if pooling != "mean":
-            self.centering = None  # what an untrained pooling gives has no mean worth taking off
+        if pooling != "mean" and self.centering is not None:
+            raise UsageError(
+                f"pooling={pooling!r} (video_pooling) learns in every step how frames are pooled, so the vectors have "
+                f"no mean to be taken off: leave out centered (pretrained_centered), or use pooling='mean'"
+            )
 
     def _look_at_inputs(self) -> None:
         """Whether it takes clips or pictures, and of which size."""

@@ -40,6 +40,7 @@ def feature_encoder(
     video_pooling: str = "mean",
     pretrained: Mapping[str, str] | None = None,
     pretrained_mode: str = "cached",
+    pretrained_centered: bool = False,
 ) -> Encoder:
     """The encoder of one feature by its kind.
 
@@ -65,6 +66,7 @@ def feature_encoder(
         pretrained: text, image, audio or video feature of candidates -> TF-Hub handle or directory of the SavedModel
             that encodes it; for videos one of clips, or of pictures, frame by frame.
         pretrained_mode: frozen, cached or finetuned, of those.
+        pretrained_centered: what all of a catalogue's vectors have in common is taken off them, see `MeanCentering`.
 
     Raises:
         UsageError: a pretrained encoder for a feature that is no text, image, sound or video; an augmentation for a
@@ -78,7 +80,9 @@ def feature_encoder(
         if feature.kind == "audio":
             from tfmmrec.encoders.waveform_model import WaveformModelEncoder  # as below
 
-            return WaveformModelEncoder(pretrained[name], max(audio_seconds, 1.0), pretrained_mode, name=name)
+            return WaveformModelEncoder(
+                pretrained[name], max(audio_seconds, 1.0), pretrained_mode, centered=pretrained_centered, name=name
+            )
         if feature.kind == "video":
             from tfmmrec.encoders.video_model import VideoModelEncoder  # as below
 
@@ -88,13 +92,19 @@ def feature_encoder(
                 video_pooling,
                 pretrained_mode,
                 augmentation=image_augmentation,
+                centered=pretrained_centered,
                 name=name,
             )
         from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
 
         augmentation = image_augmentation if feature.kind == "image" else "none"
         return SavedModelEncoder(
-            pretrained[name], feature.kind, mode=pretrained_mode, augmentation=augmentation, name=name
+            pretrained[name],
+            feature.kind,
+            mode=pretrained_mode,
+            augmentation=augmentation,
+            centered=pretrained_centered,
+            name=name,
         )
     if feature.kind == "identifier":
         return IdentifierEncoder(statistics.vocabulary, dim, name=name)
