@@ -5,12 +5,12 @@
 
 FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
-encoder's vectors (encoded once), the same centred, and the sentence encoder fine-tuned. The last one begins with the frozen one's run
-(`start_from`), trains the encoder's last `--layers` layers, and goes over train only `--finetuned-epochs` times. Under
-the other rows' loss, which scores all movies in every step, all texts would have to be encoded forth and back at once:
-that takes more than 24 GB, so it is trained under the sampled softmax, on the different movies of a batch. Two
-processor cores need hours for it; `--rows small,frozen` leaves it out. In `warm` all movies are ranked, in `cold` those
-that were held out of training, among themselves.
+encoder's vectors (encoded once), the same centred, and the sentence encoder fine-tuned. The last one begins with the
+frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and goes over train only
+`--finetuned-epochs` times. Under the other rows' loss, which scores all movies in every step, all texts would have to be
+encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled softmax, on the different
+movies of a batch. Two processor cores need hours for it; `--rows small,frozen` leaves it out. In `warm` all movies are
+ranked, in `cold` those that were held out of training, among themselves.
 
 Beside them stands what the contents can give at all to a linear model: a ridge regression in its dual form, scores
 R K_wc' (K_ww + l I)^-1 with R the interactions with known movies w and K the inner products of the movies' contents: of
