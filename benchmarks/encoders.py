@@ -7,7 +7,7 @@ FOLDER is that of `movielens.py`. Here titles and plots are all that is known of
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
 encoder's vectors (encoded once), the same centred, and the sentence encoder fine-tuned. The last one begins with the
 frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and goes over train only
-`--finetuned-epochs` times. Under the other rows' loss, which scores all movies in every step, all texts would have to be
+`--finetuned-epochs` times. The other rows' loss scores all movies in every step, so that all texts would have to be
 encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled softmax, on the different
 movies of a batch. Two processor cores need hours for it; `--rows small,frozen` leaves it out. In `warm` all movies are
 ranked, in `cold` those that were held out of training, among themselves.
