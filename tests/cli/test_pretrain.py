@@ -26,7 +26,7 @@ def test_it_says_what_was_learned_and_what_comes_next(folder, tmp_path, capsys):
     assert main([*command, "--epochs", "2", "--set", "batch_size=16"]) == 0
     shown, told = capsys.readouterr()
     assert "masked_token: learned from 103 contents, 11 held out; of 120 candidates 6 have none" in shown
-    assert f"Next: tfmmrec train {folder} --set 'pretrained={{description: {to}}}'" in shown
+    assert f"Next: tfmmrec train {folder} --run RUN --set 'pretrained={{description: {to}}}'" in shown
     assert "guessing" in shown and "before" in shown
     assert "epoch 1: loss" in told and "epoch 2: loss" in told
     options = read_card(to)["pretraining"][0]["options"]
