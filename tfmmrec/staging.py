@@ -42,6 +42,21 @@ def staged(target: str | Path, check: Check) -> Iterator[Path]:
         UsageError: nothing can be written there.
     """
     check(str(target))
+    with hidden_folder(target) as staging:
+        yield staging
+        _put_in_place(staging, Path(os.path.realpath(target)), check)
+
+
+@contextlib.contextmanager
+def hidden_folder(target: str | Path) -> Iterator[Path]:
+    """The folder that is written, for whoever renames it; what is still there of it when the block ends is removed.
+
+    Args:
+        target: a path of this machine, beside which it is made.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
     place = Path(os.path.realpath(target))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +67,6 @@ def staged(target: str | Path, check: Check) -> Iterator[Path]:
         ) from error
     try:
         yield staging
-        _put_in_place(staging, place, check)
     finally:
         for left in (staging, _aside(staging)):  # what is left of it, or the earlier folder
             shutil.rmtree(left, ignore_errors=True)
