@@ -27,6 +27,13 @@ def export(
             show_default=False,
         ),
     ] = None,
+    without_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--without-evaluation",
+            help="Leave out the up to 2,000 queries of the test, with histories, that an export can be measured with.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> dict[str, Any]:
     """Write a run's model with all signatures and an index of its candidates, whole or not at all.
@@ -39,7 +46,7 @@ def export(
     from tfmmrec.serving.export import export_run
     from tfmmrec.serving.exported_model import read_extra
 
-    path = export_run(run, to, dataset, progress=StageBar(), retriever=retriever)
+    path = export_run(run, to, dataset, progress=StageBar(), retriever=retriever, evaluation=not without_evaluation)
     about, sizes, signatures = (read_extra(path, name) for name in ("model.json", "size.json", "signatures.json"))
     out = console()
     out.print(f"Wrote {path}", markup=False, style="bold", soft_wrap=True)

@@ -8,6 +8,7 @@
 | size.json | every array by name, with its bytes |
 | metrics.json | of the run, where it has been evaluated |
 | candidates.parquet | candidate_id and the display columns, in the order of the index |
+| evaluation.parquet | queries of the test to measure the model with, see `evaluation_queries`; may be left out |
 | tf_serving_warmup_requests | see `warmup` |
 """
 
@@ -35,7 +36,7 @@ from tfmmrec.serving.served_signatures import ServedSignatures
 def write_assets(
     folder: Path, run: Run, candidates: Entities, served: ServedSignatures, retriever: Run | None = None
 ) -> None:
-    """Writes `assets.extra/` of an exported model, warmup requests aside.
+    """Writes `assets.extra/` of an exported model, warmup requests and evaluation aside.
 
     Args:
         folder: the exported model's.

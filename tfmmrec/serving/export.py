@@ -6,7 +6,7 @@ TARGET/
   variables/              the weights that the signatures read, and the index: nothing twice, nothing of training
   assets/                 files of pretrained encoders, where there are any
   assets.extra/           for people and clients, see `assets`
-    model.json  schema.json  signatures.json  size.json  metrics.json  candidates.parquet
+    model.json  schema.json  signatures.json  size.json  metrics.json  candidates.parquet  evaluation.parquet
     tf_serving_warmup_requests
 
 TARGET appears whole or not at all, see `paths`. To publish it, let it lie as NAME/VERSION, VERSION being a number.
@@ -22,9 +22,11 @@ import tensorflow as tf
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run, check_retriever, load_run
 from tfmmrec.serving.assets import write_assets
+from tfmmrec.serving.evaluation_queries import evaluation_queries, has_evaluation_queries, write_evaluation
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.paths import is_remote, writing
 from tfmmrec.serving.serve_run import serve_run
+from tfmmrec.serving.served_signatures import ServedSignatures
 from tfmmrec.serving.warmup import write_warmup
 
 Progress = Callable[[str, int, int], None]
@@ -37,6 +39,7 @@ def export_run(
     progress: Progress | None = None,
     lengths: ListLengths | None = None,
     retriever: str | Path | Run | None = None,
+    evaluation: bool = True,
 ) -> Path | str:
     """Writes a run's model with its signatures and the index of a dataset's candidates.
 
@@ -51,6 +54,9 @@ def export_run(
         lengths: of the list inputs; the history's is the model's own unless given.
         retriever: a finished run of a retrieval model, or its folder, trained on the same data; for a run of a ranking
             model only.
+        evaluation: take up to 2,000 queries of the test along, with their features, histories and positives, so that
+            the model can be measured where its dataset is not; see `evaluation_queries`. A ranking model alone takes
+            none.
 
     Returns:
         The exported model's folder.
@@ -72,8 +78,20 @@ def export_run(
         served = serve_run(run, dataset, progress, lengths, retriever)
         tf.saved_model.save(served, str(folder), signatures=served.signatures_to_save)
         write_assets(folder, run, dataset.candidates, served, retriever)
+        if evaluation:
+            _write_evaluation(folder, run if retriever is None else retriever, dataset, served)
         write_warmup(folder, served, dataset, run.config.options.get("seed", 0))
     return target if is_remote(target) else Path(target)
+
+
+def _write_evaluation(folder: Path, first: Run, dataset: Dataset, served: ServedSignatures) -> None:
+    if "recommend" not in served.signatures_to_save or not has_evaluation_queries(dataset):
+        return
+    sent = served.inputs("recommend")["history"].spec.shape[1]
+    length = min(first.history_length or sent, sent)
+    write_evaluation(
+        folder, evaluation_queries(dataset, seed=first.config.options.get("seed", 0), history_length=length)
+    )
 
 
 def _alone(run: str | Path | Run) -> Run:

@@ -66,6 +66,17 @@ class ExportedModel:
         outputs = getattr(self._module, signature)(**rows)
         return {name: tensor.numpy()[0] for name, tensor in outputs.items()}
 
+    def ask_many(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs one signature for a batch.
+
+        Args:
+            signature: its name.
+            inputs: `[batch, ...]`, in the signature's own dtypes and shapes; what is left out has its default.
+        """
+        described = self.signatures[signature]["inputs"]
+        tensors = {key: tf.constant(value, described[key]["dtype"]) for key, value in inputs.items()}
+        return {name: tensor.numpy() for name, tensor in getattr(self._module, signature)(**tensors).items()}
+
     def knows_query(self, query_id: str) -> bool:
         """Whether the model has a history of its own of a query, which an id alone then brings along."""
         known = self._module.query_histories.lookup.fingerprints.numpy()
@@ -93,6 +104,10 @@ class ExportedModel:
             {name: column[place] for name, column in zip(names, shown, strict=True)} if row >= 0 else {}
             for place, row in enumerate(rows)
         ]
+
+    def vectors_of(self, ids: Sequence[str]) -> np.ndarray:
+        """The index's vectors of candidates that it has, float32 `[len(ids), dim]`."""
+        return tf.gather(self._module.index.vectors, np.array(self.rows_of(ids), np.int32)).numpy()
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """The rows of some ids in the index, -1 for unknown ones."""

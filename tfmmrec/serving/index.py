@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfmmrec.data.batches import Tables, full_histories, gather
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
+from tfmmrec.data.interactions import Interactions
 from tfmmrec.schema import Feature
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
@@ -118,14 +119,25 @@ def known_histories(dataset: Dataset, length: int, seed: int = 0) -> QueryHistor
         length: of the model's history: the first so many are those that evaluation pools, the others follow.
         seed: of the choice where there are more and the log has no times.
     """
-    train, sizes, parts = dataset.train, [], []
-    for start in range(0, train.num_queries, _QUERIES_AT_ONCE):
-        queries = np.arange(start, min(start + _QUERIES_AT_ONCE, train.num_queries))
-        for query, first in zip(queries, full_histories(train, queries, max(length, 1), seed), strict=True):
-            rows = np.concatenate([first[first >= 0], train.candidates_of(int(query))[::-1]])
-            _, place = np.unique(rows, return_index=True)  # each once, where it stands first
-            parts.append(rows[np.sort(place)])
-            sizes.append(len(place))
+    parts = list(each_history(dataset.train, np.arange(dataset.train.num_queries), length, seed))
+    sizes = [len(rows) for rows in parts]
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     chosen = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
     return QueryHistories(dataset.queries.ids.to_pylist(), indptr, chosen, dataset.candidates.ids.to_pylist())
+
+
+def each_history(train: Interactions, queries: np.ndarray, length: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """All that queries chose, each candidate once, int `[any]`: first what evaluation pools, then the others.
+
+    Args:
+        train: what was chosen.
+        queries: int rows `[n]`.
+        length: of the model's history.
+        seed: of the choice where there are more and the log has no times.
+    """
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        part = queries[start : start + _QUERIES_AT_ONCE]
+        for query, first in zip(part, full_histories(train, part, max(length, 1), seed), strict=True):
+            rows = np.concatenate([first[first >= 0], train.candidates_of(int(query))[::-1]])
+            _, place = np.unique(rows, return_index=True)  # each once, where it stands first
+            yield rows[np.sort(place)]
