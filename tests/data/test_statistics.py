@@ -109,6 +109,13 @@ def test_the_most_frequent_words_are_kept():
     assert found.vocabulary == ["w0", "w1"]
 
 
+def test_words_that_are_equally_frequent_stand_as_they_come():
+    """A set of them would come in another order in every process, and with it every model."""
+    words = [f"word{number}" for number in range(50)]
+    found = frame_statistics([" ".join(words)], "text", max_words=30, min_count=1)
+    assert found.vocabulary == words[:30]
+
+
 def test_columns_without_a_value():
     found = frame_statistics([None, None], "text")
     assert (found.vocabulary, found.idf, found.max_length, found.num_missing) == ([], [], 1, 2)

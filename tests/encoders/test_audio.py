@@ -68,7 +68,7 @@ def test_the_rhythm_is_that_of_the_bands_whatever_is_seen():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "frozen"}, "mode must be cached or finetuned for the small audio network, got 'frozen'"),
+        ({"mode": "frozen"}, r"mode \(audio_mode\) must be .* for the small audio network, got 'frozen'"),
         ({"features": "chroma"}, "features must be log_mel or mfcc, got 'chroma'"),
         ({"num_coefficients": 17}, "num_coefficients must lie in 1 to num_bands=16, got 17"),
         ({"seconds": 0.05}, "seconds must lie in 0.055 to 30 for 2 convolutions, got 0.05"),

@@ -150,7 +150,7 @@ def test_what_has_nothing_to_train_cannot_be_finetuned(tmp_path):
 
 def test_arguments_that_are_none_are_refused(tmp_path):
     handle = write_text_model(tmp_path / "m")
-    with pytest.raises(UsageError, match="mode must be frozen, cached or finetuned, got 'warm'"):
+    with pytest.raises(UsageError, match=r"mode \(pretrained_mode\) must be frozen, cached or finetuned, got 'warm'"):
         SavedModelEncoder(handle, "text", mode="warm")
     with pytest.raises(UsageError, match="input_kind must be text or image, got 'audio'"):
         SavedModelEncoder(handle, "audio")
@@ -235,5 +235,7 @@ def test_of_normalised_pixels_the_colours_stay(tmp_path):
 @pytest.mark.parametrize(("kind", "mode"), [("image", "cached"), ("image", "frozen"), ("text", "finetuned")])
 def test_an_augmentation_that_would_have_no_effect_is_refused(tmp_path, kind, mode):
     handle = (write_image_model if kind == "image" else write_text_model)(tmp_path / "m")
-    with pytest.raises(UsageError, match=f"augmentation='flip' changes pictures .* reads {kind} and has mode='{mode}'"):
+    with pytest.raises(
+        UsageError, match=f"augmentation='flip' .image_augmentation. .* reads {kind} and has mode='{mode}'"
+    ):
         SavedModelEncoder(handle, kind, mode, augmentation="flip")

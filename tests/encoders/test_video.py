@@ -98,7 +98,7 @@ def test_direction_can_be_learnt():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "frozen"}, "mode must be cached or finetuned for the small video network, got 'frozen'"),
+        ({"mode": "frozen"}, r"mode \(video_mode\) must be .* for the small video network, got 'frozen'"),
         ({"pooling": "max"}, "pooling must be mean, attention or gru, got 'max'"),
         ({"num_frames": 65}, "num_frames must lie in 1 to 64, got 65"),
         ({"height": 3}, "less than one pixel of 3×8"),

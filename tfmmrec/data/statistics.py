@@ -165,7 +165,7 @@ def _text_statistics(column: pa.Array, max_words: int, min_count: int) -> Featur
     lengths, missing = [], 0
     for text in column.to_pylist():
         words = words_of(text) if text else []
-        documents.update(set(words))
+        documents.update([*dict.fromkeys(words)])  # not a set, whose order no two processes share
         missing += not words
         lengths.append(len(words))
     kept = [(word, count) for word, count in documents.most_common(max_words) if count >= min_count]

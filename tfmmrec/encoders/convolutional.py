@@ -47,7 +47,9 @@ class ConvolutionalEncoder(Encoder):
     ):
         super().__init__(**kwargs)
         if mode not in ("cached", "finetuned"):
-            raise UsageError(f"mode must be cached or finetuned for the small {what} network, got {mode!r}")
+            raise UsageError(
+                f"mode ({what}_mode) must be cached or finetuned for the small {what} network, got {mode!r}"
+            )
         self.mode = mode
         self.dim = dim
         self.grid = grid

@@ -61,7 +61,7 @@ class SavedModelEncoder(Encoder):
     ):
         super().__init__(**kwargs)
         if mode not in ("frozen", "cached", "finetuned"):
-            raise UsageError(f"mode must be frozen, cached or finetuned, got {mode!r}")
+            raise UsageError(f"mode (pretrained_mode) must be frozen, cached or finetuned, got {mode!r}")
         if input_kind not in self.kinds:
             raise UsageError(f"input_kind must be {' or '.join(self.kinds)}, got {input_kind!r}")
         self.handle = str(handle)
@@ -73,9 +73,9 @@ class SavedModelEncoder(Encoder):
         self.centering = MeanCentering(name="centering") if centered else None
         if augmentation != "none" and (mode != "finetuned" or input_kind not in ("image", "video")):
             raise UsageError(
-                f"augmentation={augmentation!r} changes pictures in the steps that train an encoder of them, but "
-                f"{self.name} reads {input_kind} and has mode={mode!r}, whose vectors stay as they are: use mode "
-                f"'finetuned' (pretrained_mode), or augmentation='none'"
+                f"augmentation={augmentation!r} (image_augmentation) changes pictures in the steps that train an "
+                f"encoder of them, but {self.name} reads {input_kind} and has mode={mode!r}, whose vectors stay as "
+                f"they are: use mode 'finetuned' (pretrained_mode), or augmentation='none'"
             )
         local = Path(self.handle)
         if "://" not in self.handle and not (local / "saved_model.pb").exists():

@@ -55,7 +55,7 @@ class TextEncoder(Encoder):
         if max_words < 1:
             raise UsageError(f"max_words must be at least 1, got {max_words}")
         if mode not in ("cached", "finetuned"):
-            raise UsageError(f"mode must be cached or finetuned for the small text encoder, got {mode!r}")
+            raise UsageError(f"mode (text_mode) must be cached or finetuned for the small text encoder, got {mode!r}")
         self.mode = mode
         self.vocabulary = list(vocabulary)
         self.dim = dim

@@ -55,7 +55,7 @@ class VideoEncoder(Encoder):
     ):
         super().__init__(**kwargs)
         if mode not in ("cached", "finetuned"):
-            raise UsageError(f"mode must be cached or finetuned for the small video network, got {mode!r}")
+            raise UsageError(f"mode (video_mode) must be cached or finetuned for the small video network, got {mode!r}")
         if not 1 <= num_frames <= _MAX_FRAMES:
             raise UsageError(f"num_frames must lie in 1 to {_MAX_FRAMES}, got {num_frames}")
         self.mode = mode
