@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfmmrec.cli.output import only_json, to_json
+from tfmmrec.cli.output import Refusal, only_json, to_json
 from tfmmrec.cli.quiet import import_tensorflow
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -72,8 +72,14 @@ def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..
         with only_json():
             if needs_tensorflow:
                 import_tensorflow()
-            answer = function(**arguments)
+            refusal = None
+            try:
+                answer = function(**arguments)
+            except Refusal as error:
+                answer, refusal = error.answer, error
         print(to_json(answer))
+        if refusal is not None:
+            raise refusal
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [parameter.replace(kind=keyword) for parameter in signature.parameters.values()]

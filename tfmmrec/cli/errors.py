@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from tfmmrec.cli.output import console
+from tfmmrec.cli.output import Refusal, console
 from tfmmrec.types import DataError, UsageError
 
 OK, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -43,6 +43,9 @@ def report(error: BaseException, debug: bool = False, resumable: bool = False) -
     if isinstance(error, (DataError, UsageError)):
         _say(str(error))
         return BAD_INPUT
+    if isinstance(error, Refusal):
+        _say(str(error))
+        return FAILURE
     if _is_validation_error(error):
         _say(_validation_message(error))
         return BAD_INPUT

@@ -17,6 +17,19 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, and nothing else.")]
 
 
+class Refusal(Exception):
+    """A command did its work and has to say no: the exit code is 1, and `--json` prints its answer all the same.
+
+    Args:
+        message: for people.
+        answer: for machines.
+    """
+
+    def __init__(self, message: str, answer: Any):
+        super().__init__(message)
+        self.answer = answer
+
+
 _for_machines: ContextVar[bool] = ContextVar("for_machines", default=False)
 
 

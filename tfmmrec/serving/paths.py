@@ -1,5 +1,18 @@
 """Where an exported model lies, and how it gets there whole or not at all.
 
+    BASE/                          what a server is started with: saved_models by default
+        models.config  batching_parameters.txt  compose.yaml      see `server_files`
+        NAME/                      what it calls the model
+            1/  2/                 versions; it serves the highest, which is the one in service
+                saved_model.pb  variables/  assets/
+                assets.extra/      see `assets`; blessing.json says what a version had to prove
+            history.jsonl          pushes, refused ones too, rollbacks and removals, see `versions`
+            .withdrawn/3/          versions that were rolled back, out of the server's sight
+            .version.export-abc/   what is being pushed
+
+A plain export lies anywhere, RUN/export by default. Under a name that has a blessed version nothing but a push makes
+versions.
+
 On this machine it is put in place as `staging` says: what is being written has a dot and letters in its name, which are
 no version to a server.
 
@@ -23,6 +36,7 @@ from tfmmrec.staging import staged
 from tfmmrec.types import DataError, UsageError
 
 MODEL_FILE = "assets.extra/model.json"
+BLESSING_FILE = "assets.extra/blessing.json"
 FORMAT = "tfmmrec"
 _GRAPH = "saved_model.pb"
 _LOCAL = SimpleNamespace(
@@ -38,9 +52,11 @@ def writing(target: str) -> Iterator[Path]:
         target: a path of this machine, or anything `tf.io.gfile` understands.
 
     Raises:
-        UsageError: the target holds something else than an earlier export, or cannot be written.
+        UsageError: the target holds something else than an earlier export, is one of versions that were blessed, or
+            cannot be written.
     """
     target = str(target)
+    _check_unblessed(target)
     if is_remote(target):
         _check_replaceable(target)
         with tempfile.TemporaryDirectory(prefix="tfmmrec-export-") as folder:
@@ -101,6 +117,18 @@ def model_folder(path: str | Path) -> str:
             f"{path}: is the folder of a run; export it with `tfmmrec export {path}`, then ask {path}/export"
         )
     raise DataError(f"{path}: expected {_GRAPH}, or versions (folders with a number for a name) with it, found neither")
+
+
+def _check_unblessed(target: str) -> None:
+    files, place = _files(target), target.rstrip("/") if is_remote(target) else os.path.realpath(target)
+    for folder in (place, os.path.dirname(place)):
+        names = [name.rstrip("/") for name in files.listdir(folder)] if files.isdir(folder) else []
+        versions = [os.path.join(folder, name) for name in names if name.isdecimal()]
+        if any(files.exists(os.path.join(version, BLESSING_FILE)) for version in versions):
+            raise UsageError(
+                f"{target}: the versions in {folder} are blessed, and only a push adds one: "
+                f"`tfmmrec push RUN --to {folder}`; or name another folder with --to"
+            )
 
 
 def _check_replaceable(target: str) -> None:
