@@ -36,6 +36,14 @@ def import_tensorflow() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
+def open_session_quietly() -> None:
+    """Opens and closes a session: a process's first one tells on standard error which compiler passes are off."""
+    import tensorflow as tf
+
+    with _standard_error_held(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))
+
+
 @contextlib.contextmanager
 def _standard_error_held() -> Iterator[None]:
     # The C++ side writes to the file descriptor, some of it before its log level counts.

@@ -1,0 +1,24 @@
+"""What a server says when it does not answer."""
+
+from __future__ import annotations
+
+
+class ServerError(RuntimeError):
+    """A request that a server did not answer.
+
+    Args:
+        code: the name of a gRPC status code, such as INVALID_ARGUMENT; over HTTP the one that says the same.
+        message: the server's own words, or what happened on the way to it.
+        address: of the server.
+        is_transient: whether the same request may be answered a moment later.
+
+    Attributes:
+        code, message, address, is_transient: as given.
+    """
+
+    def __init__(self, code: str, message: str, address: str, is_transient: bool = False):
+        super().__init__(f"{address}: {code}: {message}")
+        self.code = code
+        self.message = message
+        self.address = address
+        self.is_transient = is_transient
