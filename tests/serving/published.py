@@ -1,10 +1,13 @@
-"""Folders that look like versions, for tests of how they are moved."""
+"""Folders that look like versions, and evaluations that nobody has measured, for tests of what is made of them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
+
+from tfmmrec.serving.exported_evaluation import ExportedEvaluation, SliceScores
 from tfmmrec.serving.paths import BLESSING_FILE, MODEL_FILE
 
 
@@ -16,3 +19,12 @@ def make_version(folder: Path, content: str = "graph", blessed: bool = False) ->
     if blessed:
         (folder / BLESSING_FILE).write_text("{}")
     return folder
+
+
+def evaluated(coverage: float = 0.5, seconds: np.ndarray | None = None, **slices) -> ExportedEvaluation:
+    """An evaluation with given metrics of every query: slice -> recall and NDCG, or an array that is both."""
+    made = {}
+    for name, given in slices.items():
+        recall, ndcg = given if isinstance(given, tuple) else (given, given)
+        made[name] = SliceScores([f"q{row}" for row in range(len(recall))], recall, ndcg)
+    return ExportedEvaluation(20, made, coverage, np.full(9, 0.01) if seconds is None else seconds)
