@@ -43,6 +43,7 @@ def test_as_the_run_is_evaluated(dataset, run, tmp_path):
     assert len(found.seconds) == len(queries) and (found.seconds > 0).all()
 
 
+@pytest.mark.slow
 def test_a_ranking_model_behind_a_retriever(dataset, run, tmp_path):
     ranker = untrained_run(dataset, tmp_path / "ranker", "ranker")
     folder = export_run(ranker, tmp_path / "export", dataset, retriever=run)

@@ -8,6 +8,7 @@
 | size.json | every array by name, with its bytes |
 | metrics.json | of the run, where it has been evaluated |
 | candidates.parquet | candidate_id and the display columns, in the order of the index |
+| contents.parquet | what the candidates' contents were, see `contents` |
 | evaluation.parquet | queries of the test to measure the model with, see `evaluation_queries`; may be left out |
 | tf_serving_warmup_requests | see `warmup` |
 """
@@ -28,7 +29,9 @@ import tensorflow as tf
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.media import is_binary
 from tfmmrec.runs import Run
+from tfmmrec.search.candidate_parts import CandidateParts
 from tfmmrec.search.cascade import DEPTH
+from tfmmrec.serving.contents import contents_of, write_contents
 from tfmmrec.serving.paths import FORMAT, MODEL_FILE
 from tfmmrec.serving.served_signatures import ServedSignatures
 
@@ -61,18 +64,23 @@ def write_assets(
     }
     if retriever is not None:
         about["retriever"] = {"run_id": retriever.config.run_id, "model": retriever.config.model, "depth": DEPTH}
-    _write_json(folder / MODEL_FILE, about)
-    _write_json(extra / "signatures.json", served.description())
-    _write_json(extra / "size.json", sizes(served))
+    write_json(folder / MODEL_FILE, about)
+    write_json(extra / "signatures.json", served.description())
+    write_json(extra / "size.json", sizes(served))
     (extra / "schema.json").write_text(config.data_schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if (run.path / "metrics.json").exists():
         shutil.copyfile(run.path / "metrics.json", extra / "metrics.json")
     pq.write_table(display_table(candidates), extra / "candidates.parquet")
+    if isinstance(served.index, CandidateParts) and not len(served.index.parts.numpy()):
+        return  # a ranking model alone that knows no candidates
+    towers = [part.model.candidate_tower for part in (run, retriever) if part is not None]
+    looked_at = {name for tower in towers for name in tower.encoders if name != "id"}
+    write_contents(folder, contents_of(candidates, config.data_schema.candidates.features, sorted(looked_at)))
 
 
 def sizes(served: ServedSignatures) -> dict[str, Any]:
     """The arrays under `variables/`: weights and index, each with shape, dtype and bytes, and the sum."""
-    described = {group: {name: _size(v) for name, v in arrays.items()} for group, arrays in served.arrays().items()}
+    described = {group: {name: size_of(v) for name, v in arrays.items()} for group, arrays in served.arrays().items()}
     total = sum(entry["bytes"] for arrays in described.values() for entry in arrays.values())
     return described | {"total_bytes": total}
 
@@ -93,11 +101,13 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _size(variable: tf.Variable) -> dict[str, Any]:
+def size_of(variable: tf.Variable) -> dict[str, Any]:
+    """Shape, dtype and bytes of a variable."""
     array = variable.numpy()
     size = array.nbytes if variable.dtype != tf.string else int(np.sum([len(text) + 1 for text in array.flat]))
     return {"shape": list(array.shape), "dtype": variable.dtype.name, "bytes": size}
 
 
-def _write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file as people read it."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

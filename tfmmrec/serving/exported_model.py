@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import fingerprints
-from tfmmrec.schema import Schema
-from tfmmrec.serving.paths import is_export, model_folder
+from tfmmrec.serving.described_model import DescribedModel, missing_value, read_description
+from tfmmrec.serving.described_model import read_extra as read_extra
+from tfmmrec.serving.indexed_tables import indexed_tables
 from tfmmrec.types import DataError, UsageError
 
 _MODELS = ("", "ranker/")  # before the paths of their weights: the first model's, and that of a ranking model behind it
 
 
-class ExportedModel:
+class ExportedModel(DescribedModel):
     """A loaded export; `load_exported` makes it.
 
     Attributes:
@@ -33,13 +29,14 @@ class ExportedModel:
         candidates: `candidate_id` and the display columns.
     """
 
-    def __init__(self, path: str, module: Any, about: dict, schema: Schema, signatures: dict, candidates: pa.Table):
-        self.path = path
-        self.about = about
-        self.schema = schema
-        self.signatures = signatures
-        self.candidates = candidates
+    def __init__(self, module: Any, described: DescribedModel):
+        super().__init__(**vars(described))
         self._module = module
+
+    @property
+    def module(self) -> Any:
+        """What `tf.saved_model.load` gave: the signatures as functions, and the index with its `replace`."""
+        return self._module
 
     def ask(self, signature: str, **inputs: Any) -> dict[str, Any]:
         """Runs one signature for one row.
@@ -61,7 +58,7 @@ class ExportedModel:
         unknown = sorted(set(inputs) - set(described))
         if unknown:
             raise UsageError(f"{signature} takes {', '.join(described)}; not {', '.join(unknown)}")
-        missing = {key: _missing(entry) for key, entry in described.items() if entry["required"]}
+        missing = {key: missing_value(entry) for key, entry in described.items() if entry["required"]}
         rows = {key: _as_row(key, value, described[key]) for key, value in (missing | inputs).items()}
         outputs = getattr(self._module, signature)(**rows)
         return {name: tensor.numpy()[0] for name, tensor in outputs.items()}
@@ -94,26 +91,9 @@ class ExportedModel:
         own = fingerprints(tf.constant([value])).numpy()
         return not known or any(bool(np.isin(own, those)[0]) for those in known)
 
-    def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
-        """The display columns of some candidates; empty for unknown ids."""
-        rows = self.rows_of(ids)
-        names = [name for name in self.candidates.column_names if name != "candidate_id"]
-        wanted = pa.array([max(row, 0) for row in rows], pa.int64())
-        shown = [self.candidates[name].take(wanted).to_pylist() for name in names]
-        return [
-            {name: column[place] for name, column in zip(names, shown, strict=True)} if row >= 0 else {}
-            for place, row in enumerate(rows)
-        ]
-
     def vectors_of(self, ids: Sequence[str]) -> np.ndarray:
         """The index's vectors of candidates that it has, float32 `[len(ids), dim]`."""
-        return tf.gather(self._module.index.vectors, np.array(self.rows_of(ids), np.int32)).numpy()
-
-    def rows_of(self, ids: Sequence[str]) -> list[int]:
-        """The rows of some ids in the index, -1 for unknown ones."""
-        wanted = pa.array(list(ids), self.candidates["candidate_id"].type)
-        found = pc.index_in(wanted, value_set=self.candidates["candidate_id"].combine_chunks())
-        return [-1 if row is None else row for row in found.to_pylist()]
+        return indexed_tables(self._module.index, ids)["vectors"]
 
 
 def load_exported(path: str | Path) -> ExportedModel:
@@ -125,39 +105,14 @@ def load_exported(path: str | Path) -> ExportedModel:
     Raises:
         DataError: no such folder, or not written by `tfmmrec export`.
     """
-    folder = model_folder(path)
-    if not is_export(folder):
-        raise DataError(
-            f"{folder}: is a SavedModel, but `tfmmrec export` did not write it (no assets.extra/model.json); a query "
-            "needs the schema that an export carries"
-        )
-    extra = os.path.join(folder, "assets.extra")
-    try:
-        about, signatures = read_extra(folder, "model.json"), read_extra(folder, "signatures.json")
-        schema = Schema.model_validate(read_extra(folder, "schema.json"))
-        with tf.io.gfile.GFile(os.path.join(extra, "candidates.parquet"), "rb") as file:
-            candidates = pq.read_table(pa.BufferReader(file.read()))
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        raise DataError(f"{extra}: cannot be read; export the model again: {error}") from error
+    described = read_description(path)
     import tensorflow_text  # noqa: F401  (the ops of pretrained text encoders; stock servers have them too)
 
     try:
-        module = tf.saved_model.load(folder)
+        module = tf.saved_model.load(described.path)
     except (ValueError, OSError, tf.errors.OpError) as error:
-        raise DataError(f"{folder}: cannot be loaded; export the model again: {error}") from error
-    return ExportedModel(folder, module, about, schema, signatures, candidates)
-
-
-def read_extra(folder: str | Path, name: str) -> Any:
-    """The content of one of an export's JSON files, such as "size.json"."""
-    with tf.io.gfile.GFile(os.path.join(str(folder), "assets.extra", name)) as file:
-        return json.loads(file.read())
-
-
-def _missing(described: Mapping[str, Any]) -> Any:
-    if described["dtype"] == "string":
-        return ""
-    return [0.0] * described["shape"][0] if described["shape"] else float("nan")
+        raise DataError(f"{described.path}: cannot be loaded; export the model again: {error}") from error
+    return ExportedModel(module, described)
 
 
 def _as_row(key: str, value: Any, described: Mapping[str, Any]) -> tf.Tensor:

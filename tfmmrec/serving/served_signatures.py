@@ -43,6 +43,7 @@ class ServedSignatures(tf.Module):
     ):
         super().__init__(name="served_model")
         self.index = index
+        self.index_arrays = index.arrays()  # by their names in size.json, for whoever gives the index other candidates
         self.query_histories = histories
         self._described = _Untracked(signatures)
         self._default = default

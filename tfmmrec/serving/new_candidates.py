@@ -1,0 +1,116 @@
+"""Tables of new or changed candidates, and lists of removed ones, for an index that is refreshed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tfmmrec.data.columns import to_ids
+from tfmmrec.data.entities import Entities
+from tfmmrec.data.entity_reader import read_entities
+from tfmmrec.data.readers import FileTable, format_of
+from tfmmrec.schema import CandidatesSchema, Schema
+from tfmmrec.serving.contents import as_lists, is_list
+from tfmmrec.types import DataError
+
+
+@dataclass
+class NewCandidates:
+    """A table of candidates.
+
+    Attributes:
+        entities: its rows.
+        ignored: columns that it has and the schema does not name.
+    """
+
+    entities: Entities
+    ignored: list[str]
+
+
+def read_new_candidates(path: str | Path, schema: Schema, inputs: Mapping[str, Any]) -> NewCandidates:
+    """Reads candidates as the dataset's own table is read.
+
+    Args:
+        path: a Parquet, CSV, JSON Lines or TFRecord file; paths of pictures, sounds and videos in it are relative to
+            its folder.
+        schema: of the dataset that the model was trained on. The table has its id column, its display columns, and a
+            column for every feature, those included that the dataset has as arrays in a file.
+        inputs: of the signature `embed_candidate`, as signatures.json has them.
+
+    Raises:
+        DataError: no such file, a missing column, an id that is missing or stands there twice, values of the wrong
+            kind, or vectors of another size.
+    """
+    table = _table(path, "new candidates")
+    described = _as_table(schema)
+    entities, _ = read_entities(described, table, "candidates", table.root)
+    for name, feature in described.features.items():
+        entry = inputs.get(f"candidate_{name}", {})
+        column = entities.features[name]
+        where = f"{table.name}, column {feature.column!r}"
+        if feature.kind == "vector" and entry and [column.shape[1]] != entry["shape"]:
+            raise DataError(f"{where}: expected vectors of {entry['shape'][0]} numbers, found {column.shape[1]}")
+        if "list_length" in entry and not is_list(column.type):
+            entities.features[name] = as_lists(column)
+        elif entry and feature.kind not in ("vector", "number") and "list_length" not in entry and is_list(column.type):
+            raise DataError(f"{where}: expected one value a row, as the model was trained with, found lists")
+    known = {described.id, *described.display, *(feature.column for feature in described.features.values())}
+    return NewCandidates(entities, [name for name in table.column_names() if name not in known])
+
+
+def read_removed(path: str | Path) -> list[str]:
+    """The ids in a file, each once: one a line, or the first column of a table.
+
+    Raises:
+        DataError: no such file, not a text in UTF-8, no id in it, or a row of a table without one.
+    """
+    path = Path(path)
+    if format_of(path):
+        table = _table(path, "removed candidates")
+        names = table.column_names()
+        if not names:
+            raise DataError(f"{path}: expected ids in its first column, found no column")
+        ids = []
+        for rows in table.rows(names[:1]):
+            values = to_ids(rows, names[0])
+            if values.null_count:
+                place = rows.place(values.is_null().index(True).as_py(), names[0])
+                raise DataError(f"{place}: expected an id, found none; remove the row")
+            ids += values.to_pylist()
+    else:
+        try:
+            ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"{path}: expected a text file with an id a line, or a table: {getattr(error, 'strerror', error)}"
+            ) from error
+    if not ids:
+        raise DataError(f"{path}: expected ids of candidates to remove, found none")
+    return list(dict.fromkeys(ids))
+
+
+def _table(path: str | Path, what: str) -> FileTable:
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected a table of {what}")
+    return FileTable(path.resolve().parent, path.resolve().name, what)
+
+
+def _as_table(schema: Schema) -> CandidatesSchema:
+    """The candidates' description as of one table, whatever form the dataset has."""
+    own = schema.candidates
+    features = {
+        name: feature.model_copy(update={"path": None, "column": feature.column or name})
+        for name, feature in own.features.items()
+    }
+    id = own.id or schema.interactions.candidate
+    return CandidatesSchema(path="-", id=id, display=own.display, features=features)
+
+
+def no_candidates() -> Entities:
+    """A table without rows, for a refresh that only removes."""
+    return Entities(pa.array([], pa.string()))
