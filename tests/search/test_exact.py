@@ -2,11 +2,31 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmmrec.search.admission import admission
 from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.question import by_cosines, by_products
 from tfmmrec.types import UsageError
 
 IDS = ["a", "b", "ü", "d"]
 VECTORS = np.array([[3, 4], [0, 2], [-1, 0], [0, 0]], np.float32)
+
+
+def _scores(index, question):
+    """Of all candidates in the order of their rows, by the whole ranking."""
+    nothing = tf.fill([int(question.size), 1], "")
+    admitted = admission(index, nothing, nothing, nothing, tf.fill([int(question.size), 1], -1))
+    values, rows = index.head(question, admitted, index.num_candidates)
+    return np.take_along_axis(values.numpy(), np.argsort(rows, axis=1), axis=1)
+
+
+def _products(index, queries, is_popular=None):
+    is_popular = np.zeros(len(queries), bool) if is_popular is None else is_popular
+    return _scores(index, by_products(tf.constant(queries, tf.float32), tf.constant(is_popular)))
+
+
+def _cosines(index, differences):
+    known = tf.ones([len(differences)], tf.bool)
+    return _scores(index, by_cosines(tf.constant(differences, tf.float32), known))
 
 
 @pytest.fixture
@@ -21,11 +41,13 @@ def test_ids_have_rows(index):
 
 def test_scores_and_cosines(index):
     queries = np.array([[2, 0], [0, 0]], np.float32)
-    np.testing.assert_allclose(index.scores(queries), [[6, 0, -2, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(_products(index, queries), [[6, 0, -2, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(_products(index, queries, [False, True]), [[6, 0, -2, 0], [5, 0, 1, 2]])
+    np.testing.assert_allclose(_products(index, queries, [True, True]), [[5, 0, 1, 2]] * 2)
     center = VECTORS.mean(axis=0)
     np.testing.assert_allclose(index.center, center)
     expected = (VECTORS - center)[:, 0] / np.linalg.norm(VECTORS - center, axis=1)
-    np.testing.assert_allclose(index.cosines(queries), [expected, np.zeros(4)], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_cosines(index, queries), [expected, np.zeros(4)], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [7, 10_000])
@@ -33,12 +55,23 @@ def test_nothing_distinguishes_candidates_that_are_all_alike(size):
     vector = 80 * np.random.default_rng(0).normal(size=64).astype(np.float32)
     index = ExactIndex([str(row) for row in range(size)], np.tile(vector, (size, 1)))
     assert not index.differences(tf.constant([0, 3])).numpy().any()
-    assert not index.cosines(tf.random.normal([2, 64])).numpy().any()
+    assert not _cosines(index, np.random.default_rng(1).normal(size=(2, 64))).any()
+
+
+def test_whether_a_query_tells_candidates_apart():
+    """The last of many differs, seen where the first do not."""
+    vectors = np.ones((3000, 2), np.float32)
+    index = ExactIndex([str(row) for row in range(3000)], vectors)
+    queries = tf.constant([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    assert index.tells_apart(queries).numpy().tolist() == [False, False, False]
+    vectors[-1] = [2, 1]
+    index = ExactIndex([str(row) for row in range(3000)], vectors)
+    assert index.tells_apart(queries).numpy().tolist() == [True, False, False]
 
 
 def test_nothing_distinguishes_an_only_candidate():
     index = ExactIndex(["a"], np.ones((1, 2)))
-    np.testing.assert_array_equal(index.cosines(np.ones((1, 2), np.float32)), [[0]])
+    np.testing.assert_array_equal(_cosines(index, np.ones((1, 2))), [[0]])
 
 
 def test_other_candidates_and_more_of_them(index):
@@ -62,6 +95,8 @@ def test_arrays_that_do_not_fit_leave_the_index_as_it_was(index):
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             index.replace(*one[:place], wrong, *one[place + 1 :])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="vectors must be finite numbers"):
+        index.replace(one[0], [[1.0, np.nan]], *one[2:])
     with pytest.raises(tf.errors.InvalidArgumentError, match="must be different"):
         index.replace(tf.constant(["x", "x"]), np.ones((2, 2), np.float32), [1.0, 1.0], [[-1], [-1]], one[4])
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one candidate"):

@@ -4,16 +4,22 @@ import tensorflow as tf
 
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import MAX_K, Filters, best_candidates
+from tfmmrec.search.question import by_products
 
 VALUES = ["type=dress", "type=coat", "type=hat", "colour=red", "colour=blue", "season=summer", "season=winter"]
 SIZE = 90
 
 
 def _index(random):
-    """Candidates with at most one type, up to two colours and a season."""
+    """Candidates with at most one type, up to two colours and a season; a query's products are its own numbers."""
     columns = [(0, 1, 2), (3, 4), (3, 4), (5, 6)]
     codes = np.stack([random.choice([-1, *column], SIZE) for column in columns], axis=1)
-    return ExactIndex([f"c{i}" for i in range(SIZE)], random.normal(size=(SIZE, 4)), None, codes, VALUES), codes
+    return ExactIndex([f"c{i}" for i in range(SIZE)], np.eye(SIZE), None, codes, VALUES), codes
+
+
+def _best(index, scores, filters, excluded_rows):
+    nobody = tf.zeros(tf.shape(scores)[:1], tf.bool)
+    return best_candidates(index, by_products(scores, nobody), filters, excluded_rows)
 
 
 def _brute_force(scores, codes, exclude, allow, deny, k, min_score, cap):
@@ -58,7 +64,7 @@ def test_equals_brute_force(seed):
     min_score = random.choice([-np.inf, 0.0, np.nan], batch).astype(np.float32)
     cap = random.integers(-1, 6, batch).astype(np.int32)
     filters = Filters(*(tf.constant(value) for value in (exclude, allow, deny, k, min_score, cap)))
-    answer = tf.function(best_candidates, autograph=False)(index, tf.constant(scores), filters, history)
+    answer = tf.function(_best, autograph=False)(index, tf.constant(scores), filters, history)
     ids, values = answer["candidate_ids"].numpy().astype(str), answer["scores"].numpy()
     assert ids.shape == values.shape == (batch, max(k.max(), 0))
     for row in range(batch):
@@ -83,7 +89,7 @@ def _ask(index, scores, **given):
     }
     filters["min_score"] = np.full(batch, -np.inf, np.float32)
     filters = Filters(**{name: tf.constant(value) for name, value in (filters | given).items()})
-    return best_candidates(index, tf.constant(scores, tf.float32), filters, tf.fill([batch, 1], -1))
+    return _best(index, tf.constant(scores, tf.float32), filters, tf.fill([batch, 1], -1))
 
 
 def test_the_answer_is_as_wide_as_the_largest_k():
@@ -107,7 +113,6 @@ def test_an_empty_batch():
     assert _ask(index, np.zeros((0, 1)))["scores"].shape[0] == 0
 
 
-def test_a_score_that_is_no_number_is_left_out():
-    index = ExactIndex(["a", "b"], np.eye(2))
-    answer = _ask(index, [[np.nan, 1.0]])
-    assert answer["candidate_ids"].numpy().astype(str).tolist() == [["b", "", ""]]
+def test_a_query_that_is_no_number_gets_nothing():
+    answer = _ask(ExactIndex(["a", "b"], np.eye(2)), [[np.nan, 1.0], [2.0, 1.0], [np.inf, 1.0]])
+    assert answer["candidate_ids"].numpy().astype(str).tolist() == [[""] * 3, ["a", "b", ""], [""] * 3]

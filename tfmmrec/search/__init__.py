@@ -5,6 +5,7 @@ from tfmmrec._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Admission": "admission",
         "CandidateParts": "candidate_parts",
         "CascadeScorer": "cascade",
         "ContentSample": "content_sample",
@@ -14,9 +15,14 @@ __getattr__, __dir__, __all__ = attach(
         "PairScorer": "pair_scorer",
         "PoolScorer": "scorer",
         "QueryHistories": "query_histories",
+        "Question": "question",
+        "admission": "admission",
         "VectorsScorer": "scorer",
         "best_candidates": "filters",
-        "capped_top_k": "capped_top_k",
+        "by_cosines": "question",
+        "by_products": "question",
+        "capped_head": "capped_head",
+        "exact_head": "exact_head",
         "masked_top_k": "masked_top_k",
         "second_stage": "second_stage",
         "two_stage_top_k": "top_k",

@@ -120,7 +120,13 @@ def ranked_anew(scores: tf.Tensor, ends: tf.Tensor, places: tf.Tensor, logits: t
         logits: float32 `[n]`, what it gives them.
     """
     lowest = tf.math.unsorted_segment_min(logits, places[:, 0], tf.shape(scores)[0])  # [batch]
-    beneath = tf.minimum(lowest - 1.0, tf.math.nextafter(lowest, -float("inf")))
-    beneath = tf.where(tf.math.is_finite(lowest) & (lowest < lowest.dtype.max), beneath, 0.0)
     gaps = scores - tf.where(tf.math.is_finite(ends), ends, 0.0)[:, None]
-    return tf.tensor_scatter_nd_update(gaps + beneath[:, None], places, logits)
+    return tf.tensor_scatter_nd_update(gaps + beneath(lowest)[:, None], places, logits)
+
+
+def beneath(lowest: tf.Tensor) -> tf.Tensor:
+    """What stands at least 1 beneath each row's lowest score of the ranker `[batch]`; 0 where it has looked at none, of
+    which the lowest is the type's largest number.
+    """
+    under = tf.minimum(lowest - 1.0, tf.math.nextafter(lowest, -float("inf")))
+    return tf.where(tf.math.is_finite(lowest) & (lowest < lowest.dtype.max), under, 0.0)

@@ -1,4 +1,4 @@
-"""An index that scores every candidate: a layer with variables, which a saved model can be given anew."""
+"""An index that scores every candidate: a module with variables, which a saved model can be given anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import VocabularyLookup
-from tfmmrec.search.filter_columns import FilterColumns, assign_all, vocabulary_replacements
+from tfmmrec.search.admission import Admission
+from tfmmrec.search.exact_head import SCORES_AT_ONCE, exact_head
+from tfmmrec.search.filter_columns import FilterColumns, Replacements, assign_all, vocabulary_replacements
+from tfmmrec.search.question import Question
 from tfmmrec.types import UsageError
 
 
@@ -103,20 +106,28 @@ class ExactIndex(tf.Module):
         for what, tensor in (aligned | tables).items():
             message = f"ids and {what} must have the same length"
             checks.append(tf.debugging.assert_equal(tf.shape(tensor)[0], size, message=message))
+        is_finite = tf.reduce_all(tf.math.is_finite(vectors))
+        checks.append(tf.debugging.assert_equal(is_finite, True, message="vectors must be finite numbers"))
         lookup, different = vocabulary_replacements(self.lookup, ids, "ids")
         filters, more = self.filters.replacements(codes, values)
         center = tf.reduce_mean(vectors, axis=0)
         center += tf.reduce_mean(vectors - center, axis=0)  # what the long sum's rounding had left
         differences = _without_rounding(vectors - center, vectors)
+        norms = tf.norm(differences, axis=1)
         own = [
             (self.ids, ids),
             (self.vectors, vectors),
             (self.center, center),
-            (self.norms, tf.norm(differences, axis=1)),
+            (self.norms, norms),
             (self.popularity, popularity),
         ]
         own += [(self.tables[what], table) for what, table in tables.items()]
+        own += self._derived(vectors, tf.math.divide_no_nan(differences, norms[:, None]))
         assign_all([*own, *lookup, *filters], [*checks, different, *more])
+
+    def _derived(self, vectors: tf.Tensor, directions: tf.Tensor) -> Replacements:
+        """What a kind of index makes of the vectors and of the unit vectors of their differences, `[n, dim]` each."""
+        return []
 
     @property
     def num_candidates(self) -> tf.Tensor:
@@ -142,22 +153,39 @@ class ExactIndex(tf.Module):
         """Ids of any shape -> int32 rows of the same shape, -1 where unknown or empty."""
         return self.lookup(ids)
 
-    def scores(self, queries: tf.Tensor) -> tf.Tensor:
-        """Dot products, float32 `[batch, dim]` -> `[batch, num_candidates]`."""
-        return tf.matmul(queries, self.vectors, transpose_b=True)
-
-    def cosines(self, differences: tf.Tensor) -> tf.Tensor:
-        """Cosines with what distinguishes each candidate, its vector less the mean of all of them (`center`).
+    def head(self, question: Question, admission: Admission, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of the candidates that pass, never fewer than `length` where there are so many.
 
         Args:
-            differences: float32 `[batch, dim]`, vectors less what is their mean.
+            question: what they are scored by.
+            admission: which of them pass.
+            length: int32 scalar, at least 1.
 
         Returns:
-            Float32 `[batch, num_candidates]`; 0 where there is no difference.
+            Scores `[batch, length]` in descending order and rows int32 `[batch, length]`; −inf and −1 where a row has
+            no more.
         """
-        directions = tf.math.l2_normalize(differences, axis=1)
-        products = self.scores(directions) - tf.linalg.matvec(directions, self.center)[:, None]
-        return tf.clip_by_value(tf.math.divide_no_nan(products, self.norms), -1.0, 1.0)
+        return exact_head(self, question, admission, length)
+
+    def tells_apart(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Whether a vector's products with the candidates' differ at all: `[batch, dim]` -> bool `[batch]`."""
+        step = tf.maximum(SCORES_AT_ONCE // tf.maximum(tf.shape(vectors)[0], 1), 1)
+
+        def extremes(start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            products = tf.matmul(vectors, self.vectors[start:end], transpose_b=True)
+            return tf.reduce_min(products, axis=1), tf.reduce_max(products, axis=1)
+
+        def widened(start: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            least, most = extremes(start, start + step)
+            return start + step, tf.minimum(low, least), tf.maximum(high, most)
+
+        low, high = extremes(tf.constant(0), tf.constant(256))
+        is_short = tf.reduce_any(low == high)  # the first differ for nearly every query
+        shapes = tf.TensorShape([]), tf.TensorShape([None]), tf.TensorShape([None])
+        _, low, high = tf.while_loop(
+            lambda start, *_: is_short & (start < self.num_candidates), widened, (0, low, high), shape_invariants=shapes
+        )
+        return high > low
 
     def differences(self, rows: tf.Tensor) -> tf.Tensor:
         """What distinguishes candidates, for `cosines`: int32 rows `[batch]` -> float32 `[batch, dim]`."""

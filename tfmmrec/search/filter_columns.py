@@ -59,7 +59,11 @@ class FilterColumns(tf.Module):
         return replacements, checks
 
     def passing(self, allow: tf.Tensor, deny: tf.Tensor) -> tf.Tensor:
-        """Which candidates pass.
+        """Which of all candidates pass, bool `[batch, num_candidates]`; arguments as in `rule`."""
+        return self.admits(*self.rule(allow, deny), tf.convert_to_tensor(self.codes))
+
+    def rule(self, allow: tf.Tensor, deny: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a candidate needs to pass, in the form that `admits` takes.
 
         A candidate passes `allow` when, for every feature that is named in it, it has one of the named values, and
         `deny` when it has none of the values.
@@ -69,7 +73,7 @@ class FilterColumns(tf.Module):
             deny: the same.
 
         Returns:
-            bool `[batch, num_candidates]`.
+            int32 `[batch]`, the bits that are required; and int32 `[num_values + 1, batch]`, the bits of each value.
         """
         named = tf.strings.length(allow) > 0  # [batch, any]
         feature = self.features(feature_names(allow))
@@ -80,8 +84,11 @@ class FilterColumns(tf.Module):
         bits = tf.gather(tf.concat([self.value_features, [0]], 0), tf.maximum(allowed, 0))
         table = self._table(allowed, tf.bitwise.left_shift(1, bits))  # [num_values + 1, batch]
         denied = self.values(deny)
-        table = tf.bitwise.bitwise_or(table, self._table(denied, tf.fill(tf.shape(denied), _DENIED_BIT)))
-        found = self._or_values(table)  # [num_candidates, batch]
+        return required, tf.bitwise.bitwise_or(table, self._table(denied, tf.fill(tf.shape(denied), _DENIED_BIT)))
+
+    def admits(self, required: tf.Tensor, table: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+        """Which candidates pass, by their codes int32 `[n, width]`: bool `[batch, n]`."""
+        found = _or_values(table, codes)  # [n, batch]
         wanted = tf.bitwise.bitwise_or(required, _DENIED_BIT)
         return tf.transpose(tf.bitwise.bitwise_and(found, wanted) == required)
 
@@ -93,17 +100,6 @@ class FilterColumns(tf.Module):
         known = tf.where(codes >= 0)
         empty = tf.zeros([tf.shape(self.value_features)[0] + 1, batch], tf.int32)
         return tf.tensor_scatter_nd_max(empty, tf.gather_nd(places, known), tf.gather_nd(bits, known))
-
-    def _or_values(self, table: tf.Tensor) -> tf.Tensor:
-        codes = tf.convert_to_tensor(self.codes)
-
-        def step(column, found):
-            return column + 1, tf.bitwise.bitwise_or(found, tf.gather(table, codes[:, column] + 1))
-
-        nothing = tf.zeros([tf.shape(codes)[0], tf.shape(table)[1]], tf.int32)
-        shapes = tf.TensorShape([]), tf.TensorShape([None, None])
-        width = tf.shape(codes)[1]
-        return tf.while_loop(lambda column, _: column < width, step, (0, nothing), shape_invariants=shapes)[1]
 
 
 def feature_names(values: tf.Tensor) -> tf.Tensor:
@@ -143,3 +139,15 @@ def _or_columns(bits: tf.Tensor) -> tf.Tensor:
     powers = tf.bitwise.left_shift(1, tf.range(MAX_FEATURES + 1))
     has = tf.reduce_any(tf.bitwise.bitwise_and(bits[..., None], powers) > 0, axis=1)  # [batch, MAX_FEATURES + 1]
     return tf.reduce_sum(tf.where(has, powers, 0), axis=1)
+
+
+def _or_values(table: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    """The bits of all values of a candidate, int32 `[num_values + 1, batch]` and `[n, width]` -> `[n, batch]`."""
+
+    def step(column, found):
+        return column + 1, tf.bitwise.bitwise_or(found, tf.gather(table, codes[:, column] + 1))
+
+    nothing = tf.zeros([tf.shape(codes)[0], tf.shape(table)[1]], tf.int32)
+    shapes = tf.TensorShape([]), tf.TensorShape([None, None])
+    width = tf.shape(codes)[1]
+    return tf.while_loop(lambda column, _: column < width, step, (0, nothing), shape_invariants=shapes)[1]

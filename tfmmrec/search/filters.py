@@ -1,4 +1,4 @@
-"""From all candidates' scores to what a request lets through."""
+"""From a question to an index to what a request lets through."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmmrec.search.capped_top_k import capped_top_k
+from tfmmrec.search.admission import Admission, admission
+from tfmmrec.search.capped_head import Head, capped_head
 from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.question import Question
 
 MAX_K = 1000
 
@@ -35,54 +37,39 @@ class Filters(NamedTuple):
 
 
 def best_candidates(
-    index: ExactIndex, scores: tf.Tensor, filters: Filters, excluded_rows: tf.Tensor
+    index: ExactIndex, question: Question, filters: Filters, excluded_rows: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """The highest scores that pass the filters.
 
     Args:
-        index: whose candidates the scores belong to.
-        scores: float32 `[batch, num_candidates]`, −inf for those that are out anyway.
+        index: of any kind.
+        question: what its candidates are scored by.
         filters: the request's.
         excluded_rows: int32 `[batch, any]`, rows that are left out beside `exclude`, -1 = none.
 
     Returns:
-        `candidate_ids` string and `scores` float32, both `[batch, the batch's largest k]`, in descending order; ""
-        and −inf where a row has fewer or asked for fewer.
+        candidate_ids: string `[batch, width]` for the largest `k` of the batch, padded with "".
+        scores: float32 `[batch, width]`, descending, padded with −inf.
     """
-    return first_candidates(index, passing_scores(index, scores, filters, excluded_rows), filters)
+    admitted = admitted_by(index, filters, excluded_rows)
+    return first_candidates(index, lambda length: index.head(question, admitted, length), filters)
 
 
-def passing_scores(index: ExactIndex, scores: tf.Tensor, filters: Filters, excluded_rows: tf.Tensor) -> tf.Tensor:
-    """The scores with −inf for whatever `exclude`, `allow` and `deny` leave out; arguments as in `best_candidates`."""
-    scores = _without(scores, tf.concat([index.rows_of(filters.exclude), excluded_rows], axis=1))
-    restricted = tf.reduce_any(tf.strings.length(tf.concat([filters.allow, filters.deny], axis=1)) > 0)
-    return tf.cond(
-        restricted,
-        lambda: tf.where(index.filters.passing(filters.allow, filters.deny), scores, -float("inf")),
-        lambda: scores,
-    )
+def admitted_by(index: ExactIndex, filters: Filters, excluded_rows: tf.Tensor) -> Admission:
+    """Which candidates `exclude`, `allow` and `deny` leave; `excluded_rows` as in `best_candidates`."""
+    return admission(index, filters.exclude, filters.allow, filters.deny, excluded_rows)
 
 
-def first_candidates(index: ExactIndex, scores: tf.Tensor, filters: Filters) -> dict[str, tf.Tensor]:
-    """The highest scores within `k`, `min_score` and `cap`; arguments and answer as in `best_candidates`."""
-    lowest = -float("inf")
-    min_score = tf.where(tf.math.is_nan(filters.min_score), lowest, filters.min_score)
-    scores = tf.where(scores >= min_score[:, None], scores, lowest)
-    wanted = num_wanted(filters)  # [batch]
-    width = tf.reduce_max(tf.concat([wanted, [0]], 0))
-    values, columns = capped_top_k(scores, index.filters.categories, filters.cap, tf.maximum(width, 1))
-    values = tf.where(tf.range(tf.maximum(width, 1)) < wanted[:, None], values, lowest)[:, :width]
-    ids = tf.gather(index.ids, tf.maximum(columns, 0))[:, :width]
-    return {"candidate_ids": tf.where(values > lowest, ids, ""), "scores": values}
+def first_candidates(
+    index: ExactIndex, head: Head, filters: Filters, first: tuple[tf.Tensor, tf.Tensor] | None = None
+) -> dict[str, tf.Tensor]:
+    """The best within `k`, `min_score` and `cap`; answers as `best_candidates`, arguments as `capped_head`."""
+    arguments = index.filters.categories, filters.cap, filters.min_score, num_wanted(filters)
+    values, rows = capped_head(head, first, *arguments)
+    ids = tf.gather(index.ids, tf.maximum(rows, 0))
+    return {"candidate_ids": tf.where(values > -float("inf"), ids, ""), "scores": values}
 
 
 def num_wanted(filters: Filters) -> tf.Tensor:
     """How many candidates each row gets at most, int32 `[batch]`."""
     return tf.clip_by_value(filters.k, 0, MAX_K)
-
-
-def _without(scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Takes candidates out of `[batch, num_candidates]`, by rows `[batch, any]`."""
-    known = tf.where(rows >= 0)  # [num_known, 2]
-    places = tf.stack([tf.cast(known[:, 0], tf.int32), tf.gather_nd(rows, known)], axis=1)
-    return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], -float("inf")))

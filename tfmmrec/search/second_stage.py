@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfmmrec.search.cascade import DEPTH, ranked_anew
+from tfmmrec.search.cascade import DEPTH, beneath
 from tfmmrec.search.exact import ExactIndex
-from tfmmrec.search.filters import Filters, first_candidates, passing_scores
-from tfmmrec.search.top_k import two_stage_top_k
+from tfmmrec.search.filters import Filters, admitted_by, first_candidates
+from tfmmrec.search.question import Question
 
 PairScores = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Places in the batch int32 `[n]`, candidate rows int32 `[n]` -> scores float32 `[n]`."""
@@ -17,7 +17,7 @@ PairScores = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 def second_stage(
     index: ExactIndex,
-    scores: tf.Tensor,
+    question: Question,
     filters: Filters,
     excluded_rows: tf.Tensor,
     is_settled: tf.Tensor,
@@ -33,8 +33,8 @@ def second_stage(
     rows beside it.
 
     Args:
-        index: whose candidates the scores belong to.
-        scores: float32 `[batch, num_candidates]`, the retriever's.
+        index: of the candidates, of any kind.
+        question: the retriever's.
         filters: the request's.
         excluded_rows: int32 `[batch, any]`, rows that are left out beside `exclude`, -1 = none.
         is_settled: bool `[batch]`, rows whose scores are kept: nothing is ranked anew.
@@ -44,9 +44,28 @@ def second_stage(
     Returns:
         As `best_candidates`.
     """
-    passing = passing_scores(index, scores, filters, excluded_rows)
-    values, columns = two_stage_top_k(passing, depth)  # [batch, depth]
-    pairs = tf.where(~is_settled[:, None] & (values > -float("inf")))  # [num_pairs, 2]
-    places = tf.stack([tf.cast(pairs[:, 0], tf.int32), tf.gather_nd(columns, pairs)], axis=1)
-    anew = ranked_anew(passing, values[:, -1], places, pair_scores(places[:, 0], places[:, 1]))
-    return first_candidates(index, tf.where(is_settled[:, None], passing, anew), filters)
+    lowest, is_settled = -float("inf"), is_settled[:, None]
+    admitted = admitted_by(index, filters, excluded_rows)
+    values, rows = index.head(question, admitted, depth)  # [batch, depth]
+    pairs = tf.where(~is_settled & (values > lowest))  # [num_pairs, 2]
+    logits = pair_scores(tf.cast(pairs[:, 0], tf.int32), tf.gather_nd(rows, pairs))
+    anew = tf.tensor_scatter_nd_update(tf.fill(tf.shape(values), lowest), pairs, logits)
+    first = tf.where(is_settled, values, anew), rows
+    least = tf.reduce_min(tf.where(values > lowest, anew, anew.dtype.max), axis=1)
+    shift = tf.where(is_settled, 0.0, beneath(least)[:, None])
+    ends = tf.where(is_settled | ~tf.math.is_finite(values[:, -1:]), 0.0, values[:, -1:])
+    others = admitted.without(rows)
+
+    def rest(length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        scores, columns = index.head(question, others, length)
+        return scores - ends + shift, columns
+
+    return first_candidates(index, rest, filters, _in_order(*first))
+
+
+def _in_order(values: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Scores and rows `[batch, n]` by descending scores, equal ones lowest row first; NaN comes last, as −inf."""
+    order = tf.argsort(rows, axis=1)
+    values, rows = (tf.gather(tensor, order, batch_dims=1) for tensor in (values, rows))
+    values, places = tf.math.top_k(tf.where(tf.math.is_nan(values), -float("inf"), values), tf.shape(values)[1])
+    return values, tf.gather(rows, places, batch_dims=1)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfmmrec.search.cascade import DEPTH, or_popularity
+from tfmmrec.search.cascade import DEPTH
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
-from tfmmrec.search.filters import Filters
 from tfmmrec.search.query_histories import QueryHistories
+from tfmmrec.search.question import by_products
 from tfmmrec.search.second_stage import second_stage
 from tfmmrec.serving.pair_model import PairModel
-from tfmmrec.serving.recommender import Recommender
+from tfmmrec.serving.recommender import Recommender, filters_of
 
 
 class CascadeRecommender(Recommender):
@@ -49,10 +49,8 @@ class CascadeRecommender(Recommender):
         asked, asked_of_ranker = self.queries(inputs), self.ranker.queries(inputs)
         source = tf.where(asked.source == "popular", asked_of_ranker.source, asked.source)
         is_popular = source == "popular"
-        scores = or_popularity(self.index.scores(asked.vectors), self.index.popularity)
-        scores = tf.where(is_popular[:, None], self.index.popularity, scores)
-        filters = Filters(**{name: inputs[name] for name in Filters._fields})
-        found = self._ranked(scores, filters, asked.history_rows, is_popular, asked_of_ranker.vectors)
+        asked_for = asked.vectors, filters_of(inputs), asked.history_rows
+        found = self._ranked(*asked_for, is_popular, asked_of_ranker.vectors)
         return found | {"source": source}
 
     def embed_candidate(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -63,8 +61,9 @@ class CascadeRecommender(Recommender):
         """The ranker's score of each row's query and candidate."""
         return self.ranker.score(inputs)
 
-    def _ranked_candidates(self, scores, filters, excluded_rows, is_popular, parts) -> dict[str, tf.Tensor]:
+    def _ranked_candidates(self, vectors, filters, excluded_rows, is_popular, parts) -> dict[str, tf.Tensor]:
         def pair_scores(places: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             return self.ranker.pair_scores(parts, places, rows)
 
-        return second_stage(self.index, scores, filters, excluded_rows, is_popular, pair_scores, self.depth)
+        question = by_products(vectors, is_popular | ~self.index.tells_apart(vectors))
+        return second_stage(self.index, question, filters, excluded_rows, is_popular, pair_scores, self.depth)

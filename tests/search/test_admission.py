@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.search.admission import admission
+from tfmmrec.search.exact import ExactIndex
+
+SCORES = np.arange(12, dtype=np.float32).reshape(2, 6)
+
+
+@pytest.fixture(scope="module")
+def index():
+    codes = [[0], [1], [0], [1], [-1], [0]]
+    return ExactIndex(list("abcdef"), np.eye(6), None, codes, ["t=x", "t=y"])
+
+
+def _admission(index, exclude=("", ""), allow=("", ""), deny=("", ""), rows=(-1, -1)):
+    lists = (tf.constant([[value] for value in values]) for values in (exclude, allow, deny))
+    return admission(index, *lists, tf.constant([[row] for row in rows]))
+
+
+def test_what_is_left_out_by_id_or_row(index):
+    found = _admission(index, exclude=["b", "unknown"], rows=[3, 5]).without(tf.constant([[0], [-1]]))
+    expected = SCORES.copy()
+    expected[0, [0, 1, 3]] = expected[1, 5] = -np.inf
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES), 0), expected)
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES[:, 2:5]), 2), expected[:, 2:5])
+    rows = tf.constant([5, 1, 4])
+    np.testing.assert_array_equal(found.row(0).drop_out(tf.constant(SCORES[:1, :3]), rows), [[0, -np.inf, 2]])
+
+
+def test_what_is_allowed_and_denied(index):
+    found = _admission(index, allow=["t=x", ""], deny=["", "t=y"])
+    passes = np.array([[1, 0, 1, 0, 0, 1], [1, 0, 1, 0, 1, 1]], bool)
+    expected = np.where(passes, SCORES, -np.inf)
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES), 0), expected)
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES[:, 2:5]), 2), expected[:, 2:5])
+    for row in range(2):
+        one = found.row(row).block(index, tf.constant(SCORES[row : row + 1]), 0)
+        np.testing.assert_array_equal(one, expected[row : row + 1])
+
+
+def test_codes_are_fetched_only_where_something_is_restricted(index):
+    def refuse():
+        raise AssertionError("nothing is restricted")
+
+    np.testing.assert_array_equal(_admission(index).passing(index, tf.constant(SCORES), refuse), SCORES)

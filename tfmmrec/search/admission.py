@@ -1,0 +1,79 @@
+"""Which candidates a request lets through, for all of an index or for a part of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Admission(NamedTuple):
+    """What `exclude`, `allow` and `deny` of a batch of requests leave.
+
+    Attributes:
+        out: int32 `[batch, any]`, rows of the index that are left out, -1 = none.
+        is_restricted: bool scalar, whether any row has values that are allowed or denied.
+        required: int32 `[batch]`, see `FilterColumns.rule`; nothing where nothing is restricted.
+        table: int32 `[num_values + 1, batch]`, the same.
+    """
+
+    out: tf.Tensor
+    is_restricted: tf.Tensor
+    required: tf.Tensor
+    table: tf.Tensor
+
+    def row(self, place: tf.Tensor) -> Admission:
+        """One row of it as a batch of one."""
+        one = slice(place, place + 1)
+        return Admission(self.out[one], self.is_restricted, self.required[one], self.table[:, one])
+
+    def without(self, rows: tf.Tensor) -> Admission:
+        """Leaves out more rows of the index, int32 `[batch, any]`, -1 = none."""
+        return self._replace(out=tf.concat([self.out, rows], axis=1))
+
+    def block(self, index, scores: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        """−inf for what does not pass, of the scores `[batch, n]` of the rows `start` to `start + n`."""
+        size = tf.shape(scores)[1]
+        scores = self.passing(index, scores, lambda: index.filters.codes[start : start + size])
+        inside = tf.where((self.out >= start) & (self.out < start + size))  # [num_inside, 2]
+        places = tf.stack([tf.cast(inside[:, 0], tf.int32), tf.gather_nd(self.out, inside) - start], axis=1)
+        return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], -float("inf")))
+
+    def passing(self, index, scores: tf.Tensor, codes) -> tf.Tensor:
+        """−inf for what `allow` and `deny` do not let through.
+
+        Args:
+            index: whose `filters` they are.
+            scores: float32 `[batch, n]`.
+            codes: a function that gives the candidates' codes, int32 `[n, width]`, where something is restricted.
+        """
+
+        def restricted() -> tf.Tensor:
+            return tf.where(index.filters.admits(self.required, self.table, codes()), scores, -float("inf"))
+
+        return tf.cond(self.is_restricted, restricted, lambda: scores)
+
+    def drop_out(self, scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """−inf for the scores `[1, n]` of those among the index's rows `[n]` that are left out, for a batch of one."""
+        is_out = tf.reduce_any(rows[:, None] == self.out, axis=1)
+        return tf.where(is_out, -float("inf"), scores)
+
+
+def admission(index, exclude: tf.Tensor, allow: tf.Tensor, deny: tf.Tensor, excluded_rows: tf.Tensor) -> Admission:
+    """From a request's strings.
+
+    Args:
+        index: has `rows_of` and `filters`.
+        exclude: ids, string `[batch, any]`, "" = none.
+        allow: "feature=value", the same form.
+        deny: the same.
+        excluded_rows: int32 `[batch, any]`, rows that are left out beside `exclude`, -1 = none.
+    """
+    is_restricted = tf.reduce_any(tf.strings.length(tf.concat([allow, deny], axis=1)) > 0)
+    batch = tf.shape(allow)[0]
+    required, table = tf.cond(
+        is_restricted,
+        lambda: index.filters.rule(allow, deny),
+        lambda: (tf.zeros([batch], tf.int32), tf.zeros([1, batch], tf.int32)),
+    )
+    return Admission(tf.concat([index.rows_of(exclude), excluded_rows], axis=1), is_restricted, required, table)
