@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 
 from tfmmrec.serving.exported_evaluation import ExportedEvaluation, SliceScores
 from tfmmrec.serving.paths import BLESSING_FILE, MODEL_FILE
+
+FILES = (
+    MODEL_FILE,
+    "assets.extra/evaluation.parquet",
+    "variables/variables.data-00000-of-00001",
+    "variables/variables.index",
+    "saved_model.pb",
+)
+_CONTENT = "content " * 500
+
+
+def write_slowly(folder: Path, pause: float = 0.0) -> None:
+    """Writes the files that an export has, each in two steps; nothing in them can be loaded."""
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with open(folder / name, "w") as file:
+            for half in (_CONTENT[:1000], _CONTENT[1000:]):
+                file.write(half)
+                file.flush()
+                time.sleep(pause)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether all of `write_slowly` is there, and its blessing."""
+    texts = [(folder / name).read_text() for name in FILES if (folder / name).exists()]
+    return texts == [_CONTENT] * len(FILES) and (folder / BLESSING_FILE).stat().st_size > 0
 
 
 def make_version(folder: Path, content: str = "graph", blessed: bool = False) -> Path:

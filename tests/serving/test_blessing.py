@@ -1,0 +1,96 @@
+"""An export measured, compared and replayed for real; a worse one is refused in tests/cli/test_push.py."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from tfmmrec.serving import blessing
+from tfmmrec.serving.blessing import bless, write_blessing
+from tfmmrec.serving.checks import Check
+from tfmmrec.serving.evaluation_queries import read_evaluation
+from tfmmrec.serving.exported_evaluation import evaluate_exported
+from tfmmrec.serving.paths import BLESSING_FILE
+from tfmmrec.serving.policy import Policy
+from tfmmrec.types import DataError, UsageError
+
+POLICY = Policy(k=5, min_recall=0.0, max_latency_ratio=50.0)
+
+
+@pytest.fixture
+def replayed(monkeypatch):
+    """The replay, which takes a process of its own, is taken for granted."""
+    monkeypatch.setattr(blessing, "replay_check", lambda model: Check("replay", True, "as here"))
+
+
+def test_a_model_beside_itself(exported):
+    found = bless(exported, policy=POLICY, in_service=exported)
+    checks = {check.name: check for check in found.checks}
+    assert found.passed, found.checks
+    assert checks["replay"].says == "32 warmup requests in a fresh process, answered as here"
+    assert checks["loss of all"].value == 0.0 and checks["size ratio"].value == 1.0
+    measured = evaluate_exported(exported, read_evaluation(exported), 5)
+    mine, other = found.figures["model"], found.figures["in_service"]
+    assert mine["slices"] == other["slices"] and mine["bytes"] == other["bytes"]
+    assert mine["slices"]["all"]["recall"] == pytest.approx(measured.slices["all"].recall.mean())
+    assert mine["slices"]["all"]["num_queries"] == 12 and mine["coverage"] == pytest.approx(measured.coverage)
+    assert 0.0 < mine["p50_ms"] <= mine["p99_ms"]
+    described = json.loads(json.dumps(found.described(), allow_nan=False))
+    assert described["passed"] and described["policy"]["k"] == 5 and len(described["checks"]) == len(found.checks)
+
+
+def test_every_check_is_made_whichever_falls_short_first(exported, replayed):
+    found = bless(exported, policy=Policy(k=5, min_recall=1.0, min_coverage=1.0, max_size_mib=0.001))
+    assert not found.passed and [check.name for check in found.checks if not check.passed] == [
+        "recall",
+        "coverage",
+        "size",
+    ]
+    assert found.figures.keys() == {"model"}
+
+
+def test_a_version_in_service_that_cannot_be_measured(exported, tmp_path, replayed):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "foreign"))
+    found = bless(exported, policy=POLICY, in_service=tmp_path / "foreign")
+    assert [check.name for check in found.checks if not check.passed] == ["comparison"]
+    assert "nothing says whether this one is worse" in found.checks[-1].says
+
+
+def test_a_model_that_answers_with_no_numbers(exported, monkeypatch, replayed):
+    def diverged(*arguments):
+        raise DataError("answers with scores that are NaN; its model has diverged")
+
+    monkeypatch.setattr(blessing, "evaluate_exported", diverged)
+    found = bless(exported, policy=POLICY)
+    assert not found.passed and found.checks[-1].name == "evaluation" and "NaN" in found.checks[-1].says
+
+
+def test_time_is_taken_again_where_it_falls_short(exported, monkeypatch, replayed):
+    """A pause of the machine while one of the two was measured is no reason to refuse it."""
+    asked, seconds = [], blessing.AskedRankings.seconds
+
+    def paused(self, k):
+        asked.append(len(asked))
+        return seconds(self, k) * (100.0 if len(asked) == 1 else 1.0)
+
+    monkeypatch.setattr("tfmmrec.serving.asked_rankings.AskedRankings.seconds", paused)
+    found = bless(exported, policy=Policy(k=5, max_latency_ratio=10.0), in_service=exported)
+    assert found.passed and len(asked) == 2 + 2 * 3
+
+
+def test_what_cannot_be_measured(exported, tmp_path):
+    copied = shutil.copytree(exported, tmp_path / "model")
+    (copied / "assets.extra" / "evaluation.parquet").unlink()
+    with pytest.raises(UsageError, match="carries no queries to be measured with; name a dataset with --dataset"):
+        bless(copied)
+    with pytest.raises(DataError, match="no such folder"):
+        bless(tmp_path / "nowhere")
+
+
+def test_what_is_written(tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    write_blessing(tmp_path, {"outcome": "forced"})
+    assert json.loads((tmp_path / BLESSING_FILE).read_text()) == {"outcome": "forced"}
