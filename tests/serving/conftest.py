@@ -50,3 +50,19 @@ def exported_cascade(ranking_run, song_run, song_dataset, tmp_path_factory):
     from tfmmrec.serving.export import export_run
 
     return export_run(ranking_run, tmp_path_factory.mktemp("exports") / "cascade", song_dataset, retriever=song_run)
+
+
+@pytest.fixture(scope="session")
+def song_server(exported, tmp_path_factory):
+    """A development server of the exported songs, version 3; `told` is what it reported."""
+    from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions
+
+    folder = tmp_path_factory.mktemp("served") / "songs"
+    folder.mkdir()
+    (folder / "3").symlink_to(exported, target_is_directory=True)
+    told: list[str] = []
+    server = DevelopmentServer(folder, options=ServerOptions(port=0, grpc_port=0), report=told.append)
+    server.told = told
+    server.start()
+    yield server
+    server.stop()

@@ -84,6 +84,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
+def type_name(dtype: str) -> str:
+    """What TensorFlow calls a dtype in messages."""
+    return {"float32": "float", "float64": "double"}.get(dtype, dtype)
+
+
 def rows_to_json(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The answer to rows: an object for each, or the bare values where there is one output.
 
@@ -128,7 +133,7 @@ def _scalar(value: Any, dtype: str) -> Any:
     info = np.finfo(_FLOATS[dtype])
     is_exact = abs(value) < 2 ** (info.nmant + 1) if isinstance(value, int) else not math.isfinite(value)
     if not is_exact and (isinstance(value, int) or abs(value) > float(info.max)):
-        raise invalid(f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss of precision.")
+        raise invalid(f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of precision.")
     return value
 
 
@@ -152,11 +157,7 @@ def _bytes(value: Any) -> bytes:
 def _type_error(value: Any, dtype: str):
     kinds = {bool: str(value), str: "String", dict: "Object", list: "Array", type(None): "Null"}
     kind = kinds.get(type(value), "Number")
-    return invalid(f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {_name(dtype)}")
-
-
-def _name(dtype: str) -> str:
-    return {"float32": "float", "float64": "double"}.get(dtype, dtype)
+    return invalid(f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {type_name(dtype)}")
 
 
 def _shallow(value: Any, depth: int = 4) -> str:

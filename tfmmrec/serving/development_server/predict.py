@@ -10,6 +10,7 @@ import tensorflow as tf
 from google.protobuf.message import Message
 from tensorflow_serving.apis import predict_pb2
 
+from tfmmrec.serving.development_server.json_tensor import type_name
 from tfmmrec.serving.development_server.model_version import ModelVersion, signature_of
 from tfmmrec.serving.development_server.request_error import invalid
 
@@ -57,7 +58,8 @@ def run(
         expected = tf.dtypes.as_dtype(signature.inputs[key].dtype)
         found = tf.string if inputs[key].dtype == object else tf.dtypes.as_dtype(inputs[key].dtype)
         if found != expected:
-            raise invalid(f"Expects arg[{place}] to be {expected.name} but {found.name} is provided (input {key})")
+            names = f"{type_name(expected.name)} but {type_name(found.name)}"
+            raise invalid(f"Expects arg[{place}] to be {names} is provided (input {key})")
         size = inputs[key].shape[0] if inputs[key].ndim else 1
         if max_batch_size is not None and size > max_batch_size:
             raise invalid(f"Task size {size} is larger than maximum input batch size {max_batch_size}")
