@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfmmrec.staging import staged
+from tfmmrec.staging import hidden_folder, staged
 from tfmmrec.types import UsageError
 
 
@@ -43,3 +43,14 @@ def test_where_nothing_can_be_written(tmp_path):
     with pytest.raises(UsageError, match="encoder: nothing can be written beside it"):
         with staged(tmp_path / "file" / "encoder", anything):
             pass
+
+
+def test_a_hidden_folder_is_renamed_by_whom_it_is_for_or_vanishes(tmp_path):
+    with hidden_folder(tmp_path / "shop" / "version") as folder:
+        assert folder.parent == tmp_path / "shop" and folder.name.startswith(".version.export-")
+        (folder / "model").mkdir()
+        (folder / "rest").touch()
+        with hidden_folder(tmp_path / "shop" / "version") as other:
+            assert other != folder and folder.exists(), "what somebody is writing is not cleared away"
+        (folder / "model").rename(tmp_path / "shop" / "7")
+    assert [path.name for path in (tmp_path / "shop").iterdir()] == ["7"]

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from tfmmrec.cli.command import Command, prepare
-from tfmmrec.cli.output import Json, console
+from tfmmrec.cli.output import Json, Refusal, console
 
 
 def greet(name: Annotated[str, typer.Argument()], times: int = 1, json: Json = False) -> dict:
@@ -44,6 +44,16 @@ def test_notes_and_errors_are_seen_beside_json(capsys):
     assert capsys.readouterr().err == "a picture is missing\n"
     console().print("hello")
     assert capsys.readouterr().out == "hello\n"
+
+
+def test_a_refusal_prints_its_json_all_the_same(capsys):
+    def refuse(json: Json = False) -> dict:
+        raise Refusal("not this one", {"outcome": "refused"})
+
+    for json, out in ((True, '{\n  "outcome": "refused"\n}\n'), (False, "")):
+        with pytest.raises(Refusal, match="not this one"):
+            prepare(refuse, False)(json=json, debug=False)
+        assert capsys.readouterr().out == out
 
 
 def test_the_signature_gains_debug_and_keeps_the_rest():

@@ -7,6 +7,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tfmmrec.cli.errors import report
+from tfmmrec.cli.output import Refusal
 from tfmmrec.types import DataError, UsageError
 
 
@@ -41,6 +42,11 @@ def test_a_validation_error_names_each_field(capsys):
 def test_bad_usage_found_while_parsing(capsys):
     assert report(typer.BadParameter("k must be at least 1")) == 2
     assert "k must be at least 1" in capsys.readouterr().err
+
+
+def test_a_refusal_is_no_mistake_and_no_failure(capsys):
+    assert report(Refusal("shop: refused, recall 0.1 is too little", {})) == 1
+    assert capsys.readouterr().err == "Error: shop: refused, recall 0.1 is too little\n"
 
 
 def test_a_long_failure_is_cut_to_what_happened(capsys):

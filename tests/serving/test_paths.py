@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT
+from tests.serving.published import make_version
 from tfmmrec import staging
 from tfmmrec.serving.paths import MODEL_FILE, is_export, model_folder, writing
 from tfmmrec.types import DataError, UsageError
@@ -110,6 +111,19 @@ def test_what_is_no_export_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="nothing can be written beside it"):
         _write(mine / "thesis.txt" / "export")
     assert (mine / "thesis.txt").read_text() == "years of work" and not (mine / "saved_model.pb").exists()
+
+
+def test_only_a_push_adds_to_blessed_versions(tmp_path):
+    shop = tmp_path / "models" / "shop"
+    make_version(shop / "1")
+    _write(shop / "2")
+    make_version(shop / "3", blessed=True)
+    for target in (shop / "2", shop / "4", shop / "mine", shop, f"{shop}/"):
+        with pytest.raises(UsageError, match=f"only a push adds one: `tfmmrec push RUN --to {shop}`; or name another"):
+            _write(target)
+    assert _names(shop) == ["1", "2", "3"] and _content(shop / "2") == "new"
+    _write(tmp_path / "models" / "other" / "1")
+    _write(tmp_path / "models" / "export")
 
 
 def test_something_put_there_meanwhile_is_left_alone(tmp_path):
