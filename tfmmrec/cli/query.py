@@ -1,4 +1,4 @@
-"""`tfmmrec query`: asks an exported model."""
+"""`tfmmrec query`: asks an exported model, here or on a server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def query(
     model: Annotated[
-        str, typer.Argument(help="An exported model, or a folder of its versions: the newest.", show_default=False)
-    ],
+        str | None,
+        typer.Argument(help="An exported model, or a folder of its versions: the newest.", show_default=False),
+    ] = None,
     query_id: Annotated[str | None, typer.Option(help="Who is asking.", show_default=False)] = None,
     history: Annotated[
         str | None, typer.Option(help="ID,ID: candidates chosen before, newest first.", show_default=False)
@@ -37,25 +38,46 @@ def query(
     ] = None,
     exclude: Annotated[str | None, typer.Option(help="ID,ID: not to be recommended.", show_default=False)] = None,
     k: Annotated[int, typer.Option("--k", help="How many.")] = 10,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask the model at http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME; MODEL, where given, tells "
+            "what inputs mean and the titles.",
+            show_default=False,
+        ),
+    ] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Root certificates (PEM) of an https or grpcs server.", show_default=False)
+    ] = None,
+    deadline: Annotated[float, typer.Option(help="Seconds that a server has to answer.")] = 10.0,
     json: Json = False,
 ) -> dict[str, Any]:
     """Ask an exported model: for a known query, for a history, or for content that nobody has seen.
 
-    The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones.
+    The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones. A
+    server alone tells neither the kinds of features nor titles: name MODEL beside --server for these.
     """
     features = _features(feature or [])
     if not features and all(given is None for given in (query_id, history, image, audio, video, text)):
         raise UsageError("nothing is asked; give --query-id, --history, --image, --audio, --video, --text or --feature")
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.serving.answers import answer
-    from tfmmrec.serving.exported_model import load_exported
 
-    if (Path(model) / "dataset.yaml").is_file() and not (Path(model) / "saved_model.pb").exists():
+    if model is None and server is None:
+        raise UsageError("no model is named; give the folder of an exported model, or --server URL")
+    if certificates is not None and server is None:
+        raise UsageError("--certificates are of a server; add --server URL, or leave them out")
+    if model is None and any(given is not None for given in (image, audio, video, text, dataset)):
+        raise UsageError(
+            "a server does not tell which inputs are texts or pictures; name the model's folder beside --server, or "
+            "give single inputs by --feature"
+        )
+    if model is not None and (Path(model) / "dataset.yaml").is_file() and not (Path(model) / "saved_model.pb").exists():
         raise UsageError(
             f"{model}: is a dataset; train a run on it and export that: `tfmmrec train {model} --run RUN`, "
             "`tfmmrec export RUN`, then ask RUN/export"
         )
-    loaded = load_exported(model)
+    loaded = _open(model, server, certificates, deadline)
     found = answer(
         loaded,
         query_id=query_id,
@@ -72,6 +94,20 @@ def query(
     _show(found)
     candidates = [{"rank": rank, **asdict(entry)} for rank, entry in enumerate(found.candidates, start=1)]
     return {"model": loaded.path, "source": found.source, "notes": found.notes, "candidates": candidates}
+
+
+def _open(model: str | None, server: str | None, certificates: Path | None, deadline: float) -> Any:
+    """The exported model in this process, or the one on a server."""
+    if server is None:
+        from tfmmrec.serving.exported_model import load_exported
+
+        return load_exported(model)
+    from tfmmrec.serving.client import connect
+    from tfmmrec.serving.described_model import read_description
+    from tfmmrec.serving.remote_model import RemoteModel
+
+    client = connect(server, deadline_seconds=deadline, root_certificates=certificates)
+    return RemoteModel(client, None if model is None else read_description(model))
 
 
 def _features(given: list[str]) -> dict[str, str]:

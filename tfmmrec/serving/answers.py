@@ -15,7 +15,9 @@ from tfmmrec.data.usable_media import usable_media
 from tfmmrec.embedding import raw_batch
 from tfmmrec.schema import MEDIA_KINDS, Feature
 from tfmmrec.search.filters import MAX_K
+from tfmmrec.serving.described_model import DescribedModel
 from tfmmrec.serving.exported_model import ExportedModel
+from tfmmrec.serving.remote_model import RemoteModel
 from tfmmrec.serving.warmup import histories
 from tfmmrec.types import DataError, UsageError
 
@@ -45,7 +47,7 @@ class Answer:
 
 
 def answer(
-    model: ExportedModel,
+    model: ExportedModel | RemoteModel,
     *,
     query_id: str | None = None,
     history: Sequence[str] | None = None,
@@ -61,7 +63,7 @@ def answer(
     """Asks a model one question: for a known query, for a history, or for content that nobody has seen.
 
     Args:
-        model: an exported model.
+        model: an exported model, or one on a server.
         query_id: who is asking; the model has what a known query chose in train.
         history: ids of candidates chosen before, newest first.
         image: a picture's file or bytes, for all image features of candidates.
@@ -76,6 +78,7 @@ def answer(
 
     Raises:
         UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone.
+        ServerError: the server does not answer.
         DataError: a picture, a sound or a video that cannot be read.
     """
     features = dict(features or {})
@@ -261,7 +264,7 @@ def media(kind: str, value: str | Path | bytes) -> bytes:
         raise DataError(f"{value}: the {NOUNS[kind]} cannot be read: {error.strerror}") from None
 
 
-def _with_display(model: ExportedModel, source: str, found: Mapping[str, Any], notes: list[str]) -> Answer:
+def _with_display(model: DescribedModel, source: str, found: Mapping[str, Any], notes: list[str]) -> Answer:
     pairs = [
         (id.decode(), float(score)) for id, score in zip(found["candidate_ids"], found["scores"], strict=True) if id
     ]
