@@ -11,15 +11,18 @@ import pyarrow.parquet as pq
 
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
+from tfmmrec.data.splits import without
 
 
 def first_candidates(dataset: Dataset, number: int) -> Dataset:
-    """The dataset with its first candidates only; no interaction has another."""
+    """The dataset with its first candidates only, and without the interactions with others."""
     own = dataset.candidates
     features = {name: column[:number] for name, column in own.features.items()}
     display = {name: column[:number] for name, column in own.display.items()}
     entities = Entities(own.ids[:number], features, display, own.root, own.source)
-    parts = {name: dataclasses.replace(part, num_candidates=number) for name, part in dataset.parts.items()}
+    gone = np.arange(len(own)) >= number
+    parts = {name: without(part, gone) for name, part in dataset.parts.items()}
+    parts = {name: dataclasses.replace(part, num_candidates=number) for name, part in parts.items()}
     return dataclasses.replace(dataset, candidates=entities, cold_candidates=dataset.cold_candidates[:number], **parts)
 
 

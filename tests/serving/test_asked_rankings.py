@@ -8,6 +8,7 @@ import pytest
 
 from tfmmrec.schema import Schema
 from tfmmrec.serving.asked_rankings import AskedRankings
+from tfmmrec.serving.described_model import DescribedModel
 from tfmmrec.serving.evaluation_queries import EvaluationQueries
 from tfmmrec.serving.exported_model import ExportedModel
 from tfmmrec.types import DataError
@@ -22,7 +23,8 @@ class TableOfScores(ExportedModel):
         ids = [f"c{place}" for place in range(scores.shape[1])]
         inputs = {"history": {"list_length": history}, "exclude": {"list_length": exclude}}
         schema = Schema.model_validate({"interactions": {"path": "-", "query": "q", "candidate": "c"}})
-        super().__init__("table", None, {}, schema, {"recommend": {"inputs": inputs}}, pa.table({"candidate_id": ids}))
+        signatures = {"recommend": {"inputs": inputs}}
+        super().__init__(None, DescribedModel("table", {}, schema, signatures, pa.table({"candidate_id": ids})))
         self.scores = scores
         self.asked = []
 
@@ -74,6 +76,20 @@ def test_all_that_share_the_last_score_are_seen():
     assert np.sum(heads[0].scores == heads[0].scores[4]) == 300
     assert np.sum(heads[1].scores == heads[1].scores[4]) == 1
     assert [len(inputs["k"]) for _, inputs in model.asked] == [2, 1], "only that one is asked anew"
+
+
+@pytest.mark.parametrize("num_added", [3, 400])
+def test_what_came_after_the_queries_were_drawn_takes_no_place(num_added):
+    """They are shown, and what is to be found stands as it would without them."""
+    scores = np.random.default_rng(1).normal(size=(2, NUM_CANDIDATES))
+    scores[:, :num_added] += 10.0
+    model = TableOfScores(scores)
+    asked = queries([[], []])
+    asked.added_ids = [f"c{c}" for c in range(num_added)]
+    for row, head in enumerate(AskedRankings(model, asked).heads(np.arange(2), 4)):
+        rest = np.argsort(-scores[row, num_added:])[:4] + num_added
+        assert head.ids[:4] == [f"c{c}" for c in rest]
+        assert head.shown == [f"c{c}" for c in np.argsort(-scores[row])[:4]]
 
 
 def test_a_catalogue_smaller_than_k():

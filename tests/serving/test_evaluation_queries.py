@@ -13,6 +13,7 @@ from tfmmrec.serving.evaluation_queries import (
     has_evaluation_queries,
     query_entities,
     read_evaluation,
+    with_added,
     without_candidates,
     write_evaluation,
 )
@@ -68,7 +69,8 @@ def test_without_times_the_part_that_the_model_reads_comes_first(dataset):
 
 
 def test_written_and_read_again_with_every_kind_of_feature(dataset, tmp_path):
-    queries = evaluation_queries(dataset)
+    queries = with_added(with_added(evaluation_queries(dataset), ["s28", "s29"]), ["s29"])
+    assert queries.added_ids == ["s28", "s29"]
     write_evaluation(tmp_path, queries)
     again = read_evaluation(tmp_path)
     assert dataclasses.replace(again, features={}) == dataclasses.replace(queries, features={})
@@ -92,11 +94,11 @@ def test_pictures_and_the_like_are_taken_along_as_bytes(tmp_path):
 
 
 def test_removed_candidates_cannot_be_found(dataset):
-    queries = evaluation_queries(dataset)
-    gone = queries.positives[0] + ["s1"]
+    queries = with_added(evaluation_queries(dataset), ["s29"])
+    gone = [*queries.positives[0], "s1", "s29"]
     left = without_candidates(queries, gone)
     assert queries.query_ids[0] not in left.query_ids
-    assert not set(gone) & {id for ids in [*left.positives, left.warm_ids, left.cold_ids] for id in ids}
+    assert not set(gone) & {id for ids in [*left.positives, left.warm_ids, left.cold_ids, left.added_ids] for id in ids}
     assert all(left.positives) and len(left.features["age"]) == len(left) == len(left.histories)
     assert left.features["age"].to_pylist() == [
         queries.features["age"][queries.query_ids.index(id)].as_py() for id in left.query_ids

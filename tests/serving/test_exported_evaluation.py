@@ -27,8 +27,12 @@ def run(dataset, tmp_path_factory):
     return untrained_run(dataset, tmp_path_factory.mktemp("runs") / "songs")
 
 
-def test_as_the_run_is_evaluated(dataset, run, tmp_path):
-    folder = export_run(run, tmp_path / "export", dataset)
+@pytest.fixture(scope="module")
+def folder(dataset, run, tmp_path_factory):
+    return export_run(run, tmp_path_factory.mktemp("exports") / "songs", dataset)
+
+
+def test_as_the_run_is_evaluated(dataset, run, folder):
     queries = read_evaluation(folder)
     found = evaluate_exported(folder, queries, K)
     expected = evaluate_run(run, ks=(K,), dataset=dataset, baselines=False, report=False, other_data=True)
@@ -74,21 +78,34 @@ def test_equal_scores_count_as_the_expectation_over_their_orders():
     assert "cold" not in found.slices and found.coverage == 3 / 1500
 
 
-def test_what_an_index_lacks_is_not_found_and_what_it_lacks_of_cold_is_not_ranked(exported, song_dataset):
-    queries = evaluation_queries(song_dataset)
-    expected = evaluate_exported(exported, queries, K).slices["all"]
+def test_what_came_later_is_told_and_not_measured():
+    """c0 and c1 are new and best for both queries: 4 of the 6 places shown."""
+    scores = np.array([[9.0, 8.0, 3.0, 2.0, 1.0], [9.0, 8.0, 1.0, 2.0, 3.0]])
+    queries = EvaluationQueries(["q0", "q1"], {}, [[], []], [["c2"], ["c2"]], ["c2"], [], ["c0", "c1", "c99"])
+    found = evaluate_exported(TableOfScores(scores), queries, k=3)
+    np.testing.assert_allclose(found.slices["all"].ndcg, [1.0, 1 / np.log2(4)])
+    assert found.coverage == 4 / 5, "c0, c1, c2 and c4 were shown"
+    assert found.notes == [
+        "2 candidates, 40.0% of the catalogue, came after the queries were drawn: they take 66.7% of the first 3 "
+        "places, and are left out of what is measured"
+    ]
+
+
+def test_what_an_index_lacks_is_not_found_and_what_it_lacks_of_cold_is_not_ranked(folder, dataset):
+    queries = evaluation_queries(dataset)
+    expected = evaluate_exported(folder, queries, K).slices["all"]
     more = [[*row, "gone"] for row in queries.positives]
     asked = dataclasses.replace(queries, positives=more, cold_ids=["gone"])
     progress = []
-    found = evaluate_exported(exported, asked, K, lambda *told: progress.append(told))
+    found = evaluate_exported(folder, asked, K, lambda *told: progress.append(told))
     np.testing.assert_allclose(found.slices["all"].recall, expected.recall / 2)
     np.testing.assert_array_equal(found.slices["cold"].recall, 0.0)
     assert progress[-1] == ("evaluating", len(queries), len(queries))
 
 
-def test_nothing_to_measure(exported, song_dataset):
-    queries = evaluation_queries(song_dataset)
+def test_nothing_to_measure():
+    queries, model = EvaluationQueries(["q0"]), TableOfScores(np.zeros((1, 4)))
     with pytest.raises(UsageError, match="k must lie in 1 to 999, got 1000"):
-        evaluate_exported(exported, queries, 1000)
+        evaluate_exported(model, queries, 1000)
     with pytest.raises(DataError, match="there are no queries"):
-        evaluate_exported(exported, EvaluationQueries([]))
+        evaluate_exported(model, EvaluationQueries([]))

@@ -83,6 +83,7 @@ def test_the_refreshed_export_is_the_one_that_has_had_the_candidates(
         assert kept.any() and (np.isfinite(answer["scores"]) == kept).all()
         assert sorted(answer["candidate_ids"]) == sorted(wanted["candidate_ids"])
         np.testing.assert_allclose(answer["scores"][kept], wanted["scores"][kept], rtol=1e-3, atol=1e-4)
+    assert read_evaluation(new.path).added_ids == ["s26", "s27", "s28", "s29"]
     found = new.ask("search", candidate_title="slow warm dark", k=30)["candidate_ids"]
     assert sorted(found) == sorted(f"s{row}".encode() for row in range(30))
 

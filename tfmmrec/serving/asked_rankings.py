@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,19 +23,22 @@ class Head:
     """The head of a ranking.
 
     Attributes:
-        ids: of candidates that the query has not seen.
+        ids: of candidates that the query has not seen and that could be found.
         scores: `[len(ids)]`, in descending order.
+        shown: ids of the first so many as were asked for, with those that came after the queries were drawn.
     """
 
     ids: list[str]
     scores: np.ndarray
+    shown: list[str] = field(default_factory=list)
 
 
 class AskedRankings:
     """What a model answers to queries.
 
     What a query has seen is left out: the model leaves out the history that it is sent or knows; `exclude` takes what
-    has no place in that; and for what has no place there either more is asked for, and dropped here.
+    has no place in that; and for what has no place there either more is asked for, and dropped here. So is what came
+    after the queries were drawn.
 
     Args:
         model: has `recommend`.
@@ -50,6 +53,7 @@ class AskedRankings:
             for name, feature in model.schema.queries.features.items()
             if name in queries.features and f"query_{name}" in model.signatures["recommend"]["inputs"]
         }
+        self._added = set(queries.added_ids)
         self._entities = query_entities(queries, self._features)
 
     def batches(self, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -69,7 +73,7 @@ class AskedRankings:
         Raises:
             DataError: a score is NaN.
         """
-        wanted = min(MAX_K, k + 1 + self._unsent(rows))
+        wanted = min(MAX_K, k + 1 + self._unsent(rows) + min(k, len(self._added)))
         heads, cut = self._ask(rows, wanted, k)
         if cut.any() and wanted < MAX_K:
             longer, _ = self._ask(rows[cut], MAX_K, k)
@@ -146,10 +150,13 @@ class AskedRankings:
         for place, row in enumerate(rows):
             kept, scores = found["scores"][place] > -np.inf, found["scores"][place]
             cut[place] = kept.all() and len(kept) == wanted
-            seen, ids = set(self.queries.histories[row]), [id.decode() for id in found["candidate_ids"][place]]
+            ids = [id.decode() for id in found["candidate_ids"][place]]
+            seen = set(self.queries.histories[row])
             kept &= np.array([id not in seen for id in ids], bool)
-            heads.append(Head([id for id, is_kept in zip(ids, kept, strict=True) if is_kept], scores[kept]))
-            own = heads[-1].scores
+            shown = [ids[column] for column in np.flatnonzero(kept)[:k]]
+            kept &= np.array([id not in self._added for id in ids], bool)
+            own = scores[kept]
+            heads.append(Head([ids[column] for column in np.flatnonzero(kept)], own, shown))
             cut[place] &= len(own) < k or own[k - 1] == own[-1]
         return heads, cut
 

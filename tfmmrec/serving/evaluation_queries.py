@@ -1,17 +1,17 @@
 """Queries that an exported model is measured with, and that it carries along in `assets.extra/evaluation.parquet`.
 
 One row a query: `query_id`; its features, pictures and the like as bytes; `history`, all that it chose in train, newest
-first; `positives`, what it chose in the test and not in train. The ids of the cold candidates, and those of the
-positives that are warm, stand in the file's metadata. So a model can be measured where neither its dataset nor its run
-are.
+first; `positives`, what it chose in the test and not in train. Which candidates are cold, which of the positives are
+warm, and which candidates came later stands in the file's metadata. So a model can be measured where neither its
+dataset nor its run are.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from tfmmrec.types import DataError, UsageError
 EVALUATION_FILE = "assets.extra/evaluation.parquet"
 MAX_QUERIES = 2000
 _OWN_COLUMNS = ("query_id", "history", "positives")
+_IN_METADATA = ("warm_ids", "cold_ids", "added_ids")
 _FEATURE = "feature:"  # before the names of features' columns, so that none is taken for one of our own
 
 
@@ -45,6 +46,8 @@ class EvaluationQueries:
         positives: of each query the different ids that should be found, at least one.
         warm_ids: those of the positives that train has.
         cold_ids: all cold candidates, which the slice cold ranks among themselves.
+        added_ids: candidates that came after the queries were drawn. Nobody can have chosen them, so they are left out
+            of the rankings: they would only take places from what is to be found.
     """
 
     query_ids: list[str]
@@ -53,6 +56,7 @@ class EvaluationQueries:
     positives: list[list[str]] = field(default_factory=list)
     warm_ids: list[str] = field(default_factory=list)
     cold_ids: list[str] = field(default_factory=list)
+    added_ids: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -116,7 +120,7 @@ def _unseen(dataset: Dataset, query: int) -> np.ndarray:
     return np.setdiff1d(dataset.test.candidates_of(query), dataset.train.candidates_of(query))
 
 
-def without_candidates(queries: EvaluationQueries, removed: list[str]) -> EvaluationQueries:
+def without_candidates(queries: EvaluationQueries, removed: Sequence[str]) -> EvaluationQueries:
     """The queries where some candidates are no more: nobody can find those; who looks for nothing else is left out."""
     gone = set(removed)
     positives = [[id for id in row if id not in gone] for row in queries.positives]
@@ -128,7 +132,13 @@ def without_candidates(queries: EvaluationQueries, removed: list[str]) -> Evalua
         [positives[place] for place in kept],
         [id for id in queries.warm_ids if id not in gone],
         [id for id in queries.cold_ids if id not in gone],
+        [id for id in queries.added_ids if id not in gone],
     )
+
+
+def with_added(queries: EvaluationQueries, added: Sequence[str]) -> EvaluationQueries:
+    """The queries where some candidates have come since."""
+    return replace(queries, added_ids=[*dict.fromkeys([*queries.added_ids, *added])])
 
 
 def write_evaluation(folder: str | Path, queries: EvaluationQueries) -> None:
@@ -140,7 +150,7 @@ def write_evaluation(folder: str | Path, queries: EvaluationQueries) -> None:
         "positives": pa.array(queries.positives, strings),
     }
     columns |= {f"{_FEATURE}{name}": column for name, column in queries.features.items()}
-    metadata = {"warm_ids": json.dumps(queries.warm_ids), "cold_ids": json.dumps(queries.cold_ids)}
+    metadata = {name: json.dumps(getattr(queries, name)) for name in _IN_METADATA}
     path = Path(folder) / EVALUATION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
@@ -161,7 +171,7 @@ def read_evaluation(folder: str | Path) -> EvaluationQueries | None:
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             table = pq.read_table(pa.BufferReader(file.read()))
-        metadata = {name: json.loads(table.schema.metadata[name.encode()]) for name in ("warm_ids", "cold_ids")}
+        metadata = {name: json.loads(table.schema.metadata[name.encode()]) for name in _IN_METADATA}
         own = {name: table[name].to_pylist() for name in _OWN_COLUMNS}
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         raise DataError(f"{path}: cannot be read; export the model again: {error}") from error

@@ -8,6 +8,7 @@ candidates that all have the same score; and ties that go on beyond the 1000th p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,14 +99,28 @@ def evaluate_exported(
         "warm": _scores(queries, heads, [[id for id in row if id in warm] for row in queries.positives], k),
     }
     slices["cold"], notes = _cold(asked, k)
-    recommended = {id for head in heads for id in head.ids[:k]}
+    recommended = Counter(id for head in heads for id in head.shown)
     return ExportedEvaluation(
         k,
         {name: scores for name, scores in slices.items() if scores.query_ids},
         len(recommended) / model.candidates.num_rows,
         asked.seconds(k),
-        notes,
+        [*notes, *_added(asked, recommended, k)],
     )
+
+
+def _added(asked: AskedRankings, recommended: Counter, k: int) -> list[str]:
+    """A note on candidates that came after the queries were drawn, whether they take more places than they should."""
+    rows = asked.model.rows_of(asked.queries.added_ids)
+    added = [id for id, row in zip(asked.queries.added_ids, rows, strict=True) if row >= 0]
+    if not added:
+        return []
+    taken = sum(recommended[id] for id in added) / max(recommended.total(), 1)
+    share = len(added) / asked.model.candidates.num_rows
+    return [
+        f"{len(added):,} candidates, {share:.1%} of the catalogue, came after the queries were drawn: they take "
+        f"{taken:.1%} of the first {k} places, and are left out of what is measured"
+    ]
 
 
 def _cold(asked: AskedRankings, k: int) -> tuple[SliceScores, list[str]]:

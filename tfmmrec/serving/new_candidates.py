@@ -62,6 +62,15 @@ def read_new_candidates(path: str | Path, schema: Schema, inputs: Mapping[str, A
     return NewCandidates(entities, [name for name in table.column_names() if name not in known])
 
 
+def read_ids(path: str | Path, schema: Schema) -> list[str]:
+    """The ids alone of a table of candidates.
+
+    Raises:
+        DataError: no such file, no id column, or a row without an id.
+    """
+    return _ids(_table(path, "new candidates"), _as_table(schema).id)
+
+
 def read_removed(path: str | Path) -> list[str]:
     """The ids in a file, each once: one a line, or the first column of a table.
 
@@ -74,13 +83,7 @@ def read_removed(path: str | Path) -> list[str]:
         names = table.column_names()
         if not names:
             raise DataError(f"{path}: expected ids in its first column, found no column")
-        ids = []
-        for rows in table.rows(names[:1]):
-            values = to_ids(rows, names[0])
-            if values.null_count:
-                place = rows.place(values.is_null().index(True).as_py(), names[0])
-                raise DataError(f"{place}: expected an id, found none; remove the row")
-            ids += values.to_pylist()
+        ids = _ids(table, names[0])
     else:
         try:
             ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -91,6 +94,17 @@ def read_removed(path: str | Path) -> list[str]:
     if not ids:
         raise DataError(f"{path}: expected ids of candidates to remove, found none")
     return list(dict.fromkeys(ids))
+
+
+def _ids(table: FileTable, column: str) -> list[str]:
+    ids = []
+    for rows in table.rows([column]):
+        values = to_ids(rows, column)
+        if values.null_count:
+            place = rows.place(values.is_null().index(True).as_py(), column)
+            raise DataError(f"{place}: expected an id, found none; give the row an id or remove it")
+        ids += values.to_pylist()
+    return ids
 
 
 def _table(path: str | Path, what: str) -> FileTable:

@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 from tfmmrec.data.issues import Issue
 from tfmmrec.serving.assets import size_of, write_json
 from tfmmrec.serving.contents import CONTENTS_FILE, Contents, write_contents
-from tfmmrec.serving.evaluation_queries import EVALUATION_FILE, read_evaluation, without_candidates, write_evaluation
+from tfmmrec.serving.evaluation_queries import (
+    EVALUATION_FILE,
+    read_evaluation,
+    with_added,
+    without_candidates,
+    write_evaluation,
+)
 from tfmmrec.serving.exported_model import ExportedModel, read_extra
 from tfmmrec.serving.merging import Merge
 from tfmmrec.serving.paths import BLESSING_FILE, MODEL_FILE
@@ -82,8 +88,9 @@ def write_refreshed_assets(
     pq.write_table(pa.table(shown), extra / "candidates.parquet")
     queries = read_evaluation(model.path)
     if queries is not None:
+        was = set(model.candidates["candidate_id"].to_pylist())
         left = without_candidates(queries, removed)
-        write_evaluation(to, left)
+        write_evaluation(to, with_added(left, [id for id in contents.ids if id not in was]))
         if len(left) < len(queries):
             done.notes.append(
                 f"{len(queries) - len(left)} of the {len(queries)} queries that it is measured with looked for removed "
