@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving.catalogue import songs, untrained_run
+from tests.serving.tables import first_candidates
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,14 @@ def exported(song_run, song_dataset, tmp_path_factory):
     from tfmmrec.serving.export import export_run
 
     return export_run(song_run, tmp_path_factory.mktemp("exports") / "songs", song_dataset)
+
+
+@pytest.fixture(scope="session")
+def smaller_export(song_run, song_dataset, tmp_path_factory):
+    """The same without the last four songs."""
+    from tfmmrec.serving.export import export_run
+
+    return export_run(song_run, tmp_path_factory.mktemp("exports") / "smaller", first_candidates(song_dataset, 26))
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ from tfmmrec.types import DataError, UsageError
 LESS = 26  # songs, of 30: no interaction has one of the others
 
 
-@pytest.fixture(scope="module")
-def smaller(song_run, song_dataset, tmp_path_factory):
-    """The songs' export without the last four."""
-    return export_run(song_run, tmp_path_factory.mktemp("smaller") / "export", first_candidates(song_dataset, LESS))
+@pytest.fixture
+def smaller(smaller_export):
+    return smaller_export
 
 
 def tables(model):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tfmmrec.data.columns import to_ids
@@ -47,8 +48,14 @@ def read_new_candidates(path: str | Path, schema: Schema, inputs: Mapping[str, A
     """
     table = _table(path, "new candidates")
     described = _as_table(schema)
-    entities, _ = read_entities(described, table, "candidates", table.root)
-    for name, feature in described.features.items():
+    sizes = {name: inputs.get(f"candidate_{name}", {}).get("shape") for name in described.features}
+    empty = [name for name, feature in described.features.items() if feature.kind == "vector" and sizes[name]]
+    empty = [name for name in empty if _is_empty(table, described.features[name].column)]
+    kept = {name: feature for name, feature in described.features.items() if name not in empty}
+    entities, _ = read_entities(described.model_copy(update={"features": kept}), table, "candidates", table.root)
+    for name in empty:  # which a reader of datasets refuses: it cannot know how long they would be
+        entities.features[name] = np.full((len(entities), *sizes[name]), np.nan, np.float32)
+    for name, feature in kept.items():
         entry = inputs.get(f"candidate_{name}", {})
         column = entities.features[name]
         where = f"{table.name}, column {feature.column!r}"
@@ -58,6 +65,7 @@ def read_new_candidates(path: str | Path, schema: Schema, inputs: Mapping[str, A
             entities.features[name] = as_lists(column)
         elif entry and feature.kind not in ("vector", "number") and "list_length" not in entry and is_list(column.type):
             raise DataError(f"{where}: expected one value a row, as the model was trained with, found lists")
+    entities.features = {name: entities.features[name] for name in described.features}
     known = {described.id, *described.display, *(feature.column for feature in described.features.values())}
     return NewCandidates(entities, [name for name in table.column_names() if name not in known])
 
@@ -105,6 +113,11 @@ def _ids(table: FileTable, column: str) -> list[str]:
             raise DataError(f"{place}: expected an id, found none; give the row an id or remove it")
         ids += values.to_pylist()
     return ids
+
+
+def _is_empty(table: FileTable, column: str) -> bool:
+    parts = [rows.column(column) for rows in table.rows([column])] if column in table.column_names() else []
+    return bool(parts) and all(part.null_count == len(part) for part in parts)
 
 
 def _table(path: str | Path, what: str) -> FileTable:
