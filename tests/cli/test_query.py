@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.serving.catalogue import fashion, untrained_run
 from tfmmrec.cli.main import main
+from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions
 from tfmmrec.serving.export import export_run
 
 
@@ -118,3 +119,37 @@ def test_a_picture_that_is_none(shop, tmp_path, capsys):
     (tmp_path / "words.png").write_text("no picture")
     assert main(["query", shop[1], "--image", str(tmp_path / "words.png")]) == 2
     assert "words.png: not a picture" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture(scope="module")
+def served(shop):
+    """The same model on a server: its REST address."""
+    server = DevelopmentServer(shop[1], "shop", ServerOptions(port=0, grpc_port=0))
+    server.start()
+    yield server.rest_url
+    server.stop()
+
+
+def test_a_server_gives_the_same_answer(shop, served, tmp_path, capsys):
+    Image.new("RGB", (50, 70), "crimson").save(tmp_path / "new.png")
+    asked = ["--image", tmp_path / "new.png", "--text", "a red dress", "--k", 5]
+    here, there = _ask(capsys, shop[1], *asked), _ask(capsys, shop[1], *asked, "--server", served)
+    assert there["model"] == served and there["source"] == here["source"] == "content"
+    for one, other in zip(here["candidates"], there["candidates"], strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+        assert (one["candidate_id"], one["display"]) == (other["candidate_id"], other["display"])
+    assert main(["query", "--server", served, "--query-id", "nobody", "--k", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "by popular" in shown and "title" not in shown, "titles stand in the model's folder"
+
+
+def test_what_a_server_cannot_be_asked(shop, served, capsys):
+    for arguments, code, words in (
+        (["--server", served, "--text", "red"], 2, "a server does not tell which inputs are texts or pictures"),
+        (["--server", "http://host/shop", "--query-id", "a"], 2, "is no address of a model; expected http://HOST:8501"),
+        (["--server", f"{served}x", "--query-id", "a"], 1, "NOT_FOUND: Servable not found for request: Latest(shopx)"),
+        (["--query-id", "a"], 2, "no model is named; give the folder of an exported model, or --server URL"),
+        ([shop[1], "--query-id", "a", "--certificates", "x"], 2, "--certificates are of a server"),
+    ):
+        assert main(["query", *arguments]) == code
+        assert words in " ".join(capsys.readouterr().err.split())

@@ -39,3 +39,9 @@ def test_what_was_held_is_lost_unless_something_fails(capfd):
         os.write(2, b"the reason\n")
         raise ImportError
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_the_first_session_writes_nothing(run_python):
+    code = "from tfmmrec.cli.quiet import import_tensorflow, open_session_quietly\n"
+    done = run_python(f"import tfmmrec\n{code}import_tensorflow()\nopen_session_quietly()", TF_CPP_MIN_LOG_LEVEL=None)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

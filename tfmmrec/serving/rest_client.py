@@ -45,8 +45,8 @@ class RestTransport:
     def __init__(self, address: str, root_certificates: str | Path | None = None):
         self.address = address.rstrip("/")
         self._session = requests.Session()
-        if root_certificates is not None:
-            self._session.verify = str(root_certificates)
+        # given with each request: the session's own gives way to variables of the environment
+        self._verify = True if root_certificates is None else str(root_certificates)
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], described: SignatureInfo, seconds: float
@@ -107,12 +107,20 @@ class RestTransport:
         end = time.monotonic() + seconds
         try:
             with self._session.request(
-                method, self.address + suffix, data=body, timeout=seconds, stream=True, allow_redirects=False
+                method,
+                self.address + suffix,
+                data=body,
+                timeout=seconds,
+                stream=True,
+                allow_redirects=False,
+                verify=self._verify,
             ) as response:
                 text = self._read(response, end, seconds)
                 status = response.status_code
         except requests.exceptions.SSLError as error:
-            raise ServerError("UNAVAILABLE", f"the connection is not trusted: {error}", self.address) from error
+            raise ServerError(
+                "UNAVAILABLE", f"the connection is not trusted: {_reason(error)}", self.address
+            ) from error
         except requests.exceptions.Timeout as error:
             raise self._too_late(seconds) from error
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:

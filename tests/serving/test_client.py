@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmmrec.serving.client import Client, connect
+from tfmmrec.serving.server_error import ServerError
+from tfmmrec.types import UsageError
+
+
+@pytest.fixture(scope="module", params=["rest", "grpc"])
+def client(request, song_server):
+    url = song_server.rest_url if request.param == "rest" else song_server.grpc_url
+    with connect(url, batch_size=2) as made:
+        yield made
+
+
+ROWS = [
+    {"query_id": "q1", "history": ["s1", "s2"], "k": 3},
+    {"query_id": "", "query_age": 30.0, "query_tastes": ["rock", "folk"], "exclude": ["s3"]},
+    {"query_id": "q2", "query_face": [1.0, 2.0, 3.0], "min_score": -5.0, "cap": 2},
+]
+
+
+def test_a_served_model_answers_as_it_does_here(client, served):
+    found = client.ask("recommend", ROWS)
+    assert len(found) == 3
+    expected = served.recommend(tf.constant(["q1"]), history=tf.constant([["s1", "s2", "", "", ""]]), k=[3])
+    ids = [id for id in found[0]["candidate_ids"].tolist() if id]
+    assert ids == expected["candidate_ids"][0].numpy().tolist() and len(ids) == 3
+    np.testing.assert_allclose(found[0]["scores"][:3], expected["scores"][0], atol=1e-5)
+    assert [row["source"] for row in found] == [b"history", b"features", b"query"]
+    assert b"s3" not in found[1]["candidate_ids"]
+
+
+def test_one_row_after_the_other_is_the_same(client):
+    for row, found in zip(ROWS, client.ask("recommend", ROWS), strict=True):
+        (alone,) = client.ask("recommend", [row])
+        size = len(alone["candidate_ids"])
+        np.testing.assert_array_equal(found["candidate_ids"][:size], alone["candidate_ids"])
+        np.testing.assert_allclose(found["scores"][:size], alone["scores"], atol=1e-5)
+
+
+def test_every_signature_is_answered(client):
+    values = {"query_id": "q1", "candidate_id": "s1", "candidate_title": "slow", "examples": b""}
+    for name, signature in client.signatures.items():
+        required = [key for key, info in signature.inputs.items() if info.default is None]
+        (found,) = client.ask(name, [{key: values[key] for key in required}])
+        assert set(found) == set(signature.outputs)
+
+
+def test_the_graph_s_own_words_about_shapes(client, song_server):
+    """The client checks them; what another one sends is refused by the server with these words."""
+    info = client.signatures["similar"].inputs
+    inputs = {key: entry.default for key, entry in info.items() if entry.default is not None}
+    inputs["candidate_id"] = np.array([b"s1", b"s2"], object)
+    with pytest.raises(ServerError, match=r"Incompatible shapes: \[3\] vs. \[2\]") as caught:
+        client.predict("similar", inputs | {"k": np.array([1, 2, 3], np.int32)})
+    assert caught.value.code == "INVALID_ARGUMENT"
+    with pytest.raises(ServerError, match=r"shape \(2, 1\).*similar_exclude"):
+        client.predict("similar", inputs | {"exclude": np.array([[b"s1"], [b"s2"]], object)})
+
+
+def test_what_the_server_refuses_has_its_words(song_server):
+    for url in (song_server.rest_url, song_server.grpc_url):
+        with connect(f"{url}x") as client, pytest.raises(ServerError, match=r"NOT_FOUND: .*Latest\(songsx\)"):
+            client.ask("recommend", ROWS)
+        with connect(f"{url}/versions/4") as client, pytest.raises(ServerError, match=r"Specific\(songs, 4\)"):
+            client.ask("recommend", ROWS)
+        with connect(f"{url}/versions/3") as client:
+            assert client.ask("recommend", ROWS[:1])[0]["source"] == b"history"
+        with connect(f"{url}/labels/stable") as client:
+            with pytest.raises(ServerError, match="INVALID_ARGUMENT: Unrecognized servable version label: stable"):
+                client.ask("recommend", ROWS)
+
+
+def test_all_warmup_requests_were_answered(song_server, served):
+    count = 4 * len(served.signatures_to_save)
+    assert song_server.told[0] == f"Version 3 of songs is served; {count} warmup requests answered"
+
+
+def test_questions_that_do_not_fit(client):
+    with pytest.raises(UsageError, match="has no signature 'guess', only embed_candidate, embed_query, recommend"):
+        client.ask("guess", ROWS)
+    with pytest.raises(UsageError, match="recommend takes allow, cap, .*; not age"):
+        client.ask("recommend", [{"query_id": "q", "age": 3}])
+    assert client.ask("recommend", []) == []
+
+
+ADDRESSES = [
+    "http://host/",
+    "http://host:8501/m",
+    "http://host:8501/v1/models/",
+    "http://host:8501/v1/models/a:predict",
+    "http://host:8501/v1/models/a?b=c",
+    "ftp://host/v1/models/a",
+    "grpc://host:8500",
+    "host:8500/a",
+    "grpc:///a",
+]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_addresses_that_are_none(url):
+    with pytest.raises(
+        UsageError, match="is no address of a model; expected http://HOST:8501/v1/models/NAME or grpc://"
+    ):
+        connect(url)
+
+
+def test_what_else_cannot_be(tmp_path):
+    with pytest.raises(UsageError, match="is not encrypted, so no certificates are looked at; write grpcs://"):
+        connect("grpc://host:8500/a", root_certificates=tmp_path / "roots.pem")
+    with pytest.raises(UsageError, match="roots.pem: no such file"):
+        connect("https://host/v1/models/a", root_certificates=tmp_path / "roots.pem")
+    with pytest.raises(UsageError, match="the deadline must be above 0 seconds, got 0"):
+        connect("http://host/v1/models/a", deadline_seconds=0)
+    with pytest.raises(UsageError, match="batch_size must be at least 1, got 0"):
+        connect("http://host/v1/models/a", batch_size=0)
+
+
+def test_the_version_stands_in_the_address():
+    client = connect("grpc://host:8500/v1/models/a/versions/3")
+    assert isinstance(client, Client) and client.address == "grpc://host:8500/a"
+    client.close()
