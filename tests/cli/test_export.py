@@ -46,10 +46,12 @@ def test_two_stages_become_one_model_that_is_asked(run, tmp_path, capsys):
 
 
 def test_people_are_told_what_must_be_sent(run, tmp_path, capsys):
-    assert main(["export", str(run), "--to", str(tmp_path / "models" / "1")]) == 0
+    assert main(["export", str(run), "--to", str(tmp_path / "models" / "1"), "--without-evaluation"]) == 0
     shown = capsys.readouterr().out
     assert f"Wrote {tmp_path / 'models' / '1'}" in shown
     assert "120 candidates" in shown and "query_id, candidate_id" in shown
+    extra = tmp_path / "models" / "1" / "assets.extra"
+    assert not (extra / "evaluation.parquet").exists() and (run / "export" / extra.name / "evaluation.parquet").exists()
 
 
 def test_what_is_no_export_is_not_replaced(run, tmp_path, capsys):

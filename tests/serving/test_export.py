@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.serving.catalogue import fashion, songs, untrained_run
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.runs import Run, build_model, write_config
+from tfmmrec.serving.evaluation_queries import evaluation_queries, read_evaluation
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported, read_extra
 from tfmmrec.serving.inputs import ListLengths
@@ -25,8 +26,13 @@ from tfmmrec.types import DataError, UsageError
 def test_what_lies_in_an_export(exported):
     files = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     extra = ("model.json", "schema.json", "signatures.json", "size.json", "candidates.parquet")
+    extra += ("contents.parquet", "evaluation.parquet", "tf_serving_warmup_requests")
     assert {"saved_model.pb", "variables/variables.index", *(f"assets.extra/{name}" for name in extra)} <= files
-    assert "assets.extra/tf_serving_warmup_requests" in files
+
+
+def test_the_queries_that_are_taken_along_are_the_test_s(exported, song_dataset):
+    """With the history that the model reads in front, and drawn by the run's seed."""
+    assert read_evaluation(exported) == evaluation_queries(song_dataset, seed=0, history_length=5)
 
 
 def test_no_input_has_a_name_that_is_changed(exported):
