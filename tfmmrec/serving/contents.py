@@ -137,6 +137,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def is_list(kind: pa.DataType) -> bool:
+    """Whether a column of this type has lists."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
