@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.serving.tables import first_candidates, write_candidates
-from tfmmrec.serving import push_index as module
 from tfmmrec.serving.evaluation_queries import evaluation_queries, read_evaluation
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.policy import Policy
 from tfmmrec.serving.push_index import push_index
 from tfmmrec.types import DataError, UsageError
+
+module = sys.modules["tfmmrec.serving.push_index"]  # the package's attribute of that name is the function
 
 
 @pytest.fixture(scope="module")
