@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import tfmmrec
 from tests.conftest import ROOT
 from tests.serving.catalogue import fashion, untrained_run
 from tfmmrec.cli.main import main
+from tfmmrec.data.dataset import load_dataset
+from tfmmrec.data.fashion import write_fashion
 from tfmmrec.serving import blessing
 from tfmmrec.serving.checks import Check
 from tfmmrec.serving.exported_model import load_exported
@@ -49,7 +52,10 @@ def test_published_then_refused(run, tmp_path, capsys, replayed):
     assert (answer["outcome"], answer["version"], answer["before"]) == ("refused", None, 1)
     failed = [check["name"] for check in answer["checks"] if not check["passed"]]
     assert failed == ["coverage", "loss of all"] and answer["origin"]["run"] == str(run)
-    assert "refused, and the version in service stays." in shown.err and "allowed -50.0%: 50.0% too much" in shown.err
+    assert (
+        "refused, and the version in service stays." in shown.err
+        and "allowed -50.0%: 50.0 points too much" in shown.err
+    )
     assert "history.jsonl; --force publishes it all the same" in shown.err and "Traceback" not in shown.err
     assert Versions(to).visible() == [1]
     assert Versions(to).history()[-1]["checks"] == answer["checks"]
@@ -77,40 +83,31 @@ def _push(*arguments, **keywords):
 @pytest.mark.slow
 def test_a_worse_model_is_refused_and_forced_and_rolled_back(tmp_path, capsys):
     """The whole way, with nothing taken for granted: a trained model, then one that has learned nothing."""
-    from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.data.fashion import write_fashion
-
     dataset = load_dataset(write_fashion(tmp_path / "data", num_candidates=300, num_queries=300, num_interactions=4500))
-    options = {"epochs": 6, "batch_size": 512}
-    tfmmrec.train(dataset, run=tmp_path / "good", model="content_only", hyperparameters={"dim": 16}, options=options)
-    worse = untrained_run(dataset, tmp_path / "worse", "content_only").path
+    small = {"dim": 16, "feature_dim": 8, "image_size": 16}
+    options = {"epochs": 8, "batch_size": 512}
+    tfmmrec.train(dataset, run=tmp_path / "good", model="content_only", hyperparameters=small, options=options)
+    worse = str(untrained_run(dataset, tmp_path / "worse", "content_only", **small).path)
     to = tmp_path / "models" / "shop"
-    loose = ["--max-latency-ratio", "20"]
-    assert main(["push", str(tmp_path / "good"), "--to", str(to), *loose]) == 0
+    loose = ["--to", str(to), "--max-latency-ratio", "20", "--json"]
+    assert main(["push", str(tmp_path / "good"), *loose]) == 0
     capsys.readouterr()
-    assert main(["push", str(worse), "--to", str(to), "--json", *loose]) == 1
-    answer = json.loads(capsys.readouterr().out)
-    failed = {check["name"]: check for check in answer["checks"] if not check["passed"]}
-    assert {"loss of all", "loss of cold"} & set(failed) and "too much" in next(iter(failed.values()))["says"]
+    assert main(["push", worse, *loose]) == 1
+    failed = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"] if not check["passed"]}
+    assert {"loss of all", "loss of cold"} <= set(failed) and failed["loss of all"]["says"].endswith(" points too much")
     assert "replay" not in failed and Versions(to).visible() == [1]
-    assert main(["push", str(worse), "--to", str(to), "--force", "--json", *loose]) == 0
+    assert main(["push", worse, *loose, "--force"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["outcome"], answer["version"], answer["passed"]) == ("forced", 2, False)
     assert load_exported(to).path == str(to / "2")
     assert main(["rollback", str(to)]) == 0 and load_exported(to).path == str(to / "1")
-    assert main(["push", str(tmp_path / "good"), "--to", str(to), "--json", *loose]) == 0
-    capsys.readouterr()
-    assert Versions(to).visible() == [1, 3] and load_exported(to).about["model"] == "content_only"
-    assert main(["export", str(worse), "--to", str(to / "4")]) == 2
+    assert main(["export", worse, "--to", str(to / "4")]) == 2
     assert f"`tfmmrec push RUN --to {to}`" in capsys.readouterr().err
-    assert main(["prune", str(to), "--keep", "1"]) == 0 and Versions(to).visible() == [3]
 
 
 @pytest.mark.slow
 def test_killed_at_many_random_moments_of_a_real_push(run, tmp_path):
     """From the first import to the last file: the version in service stands, and what is seen can be loaded."""
-    import random
-
     to, draw = tmp_path / "models" / "shop", random.Random(11)
     loose = ["--max-latency-ratio", "20", "--max-size-ratio", "2"]
     start = time.monotonic()
@@ -119,7 +116,7 @@ def test_killed_at_many_random_moments_of_a_real_push(run, tmp_path):
     lasted = time.monotonic() - start
     assert first.returncode == 0, errors
     shop, on_the_way = Versions(to), 0
-    for _ in range(12):
+    for _ in range(8):
         pushing, moment = _push(run, "--to", to, *loose, start_new_session=True), draw.uniform(0.2, 1.1) * lasted
         end = time.monotonic() + moment
         while time.monotonic() < end and pushing.poll() is None:
@@ -131,7 +128,7 @@ def test_killed_at_many_random_moments_of_a_real_push(run, tmp_path):
         pushing.communicate()
         on_the_way += any(name.startswith(".version.") for name in os.listdir(to))
         assert shop.in_service >= 1
-    assert on_the_way >= 3, "some were killed while they wrote or proved themselves"
+    assert on_the_way >= 2, "some were killed while they wrote or proved themselves"
     last = _push(run, "--to", to, *loose)
     assert last.wait() == 0
     assert sorted(name for name in os.listdir(to) if name.startswith(".version.")) == []

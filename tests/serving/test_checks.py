@@ -46,7 +46,10 @@ def test_a_loss_within_and_beyond_what_is_allowed():
     assert better.value == pytest.approx(-0.01)
     assert (worse.name, worse.passed, worse.value) == ("loss of cold", False, pytest.approx(0.3))
     means = f"ndcg@20 of cold: {old[:100].mean():.4f} → {0.7 * old[:100].mean():.4f} (100 queries)"
-    assert worse.says == f"{means}, a loss of 30.0%, at 95% confidence at most 30.0%; allowed 25.0%: 5.0% too much"
+    assert (
+        worse.says
+        == f"{means}, a loss of 30.0%, with 95% confidence not more than 30.0% lost; allowed 25.0%: 5.0 points too much"
+    )
 
 
 def test_what_few_queries_cannot_tell_is_not_published():

@@ -148,12 +148,13 @@ def _loss_check(policy: Policy, name: str, allowed: float, new: np.ndarray, old:
     if not old.mean() > 0.0:
         return Check(title, True, f"{means}, nothing that could be lost", 0.0, allowed)
     loss, upper = loss_interval(policy, new, old)
-    sure = f"at {policy.confidence:.0%} confidence at most {upper:.1%}"
-    said = f"{means}, a loss of {loss:.1%}, {sure}; allowed {allowed:.1%}"
+    what = f"a loss of {loss:.1%}" if loss >= 0.0 else f"a gain of {-loss:.1%}"
+    sure = f"with {policy.confidence:.0%} confidence not more than {upper:.1%} lost"
+    said = f"{means}, {what}, {sure}; allowed {allowed:.1%}"
     if upper <= allowed:
         return Check(title, True, said, upper, allowed)
     doubt = "" if loss > allowed else ", which more queries would tell"
-    return Check(title, False, f"{said}: {upper - allowed:.1%} too much{doubt}", upper, allowed)
+    return Check(title, False, f"{said}: {100.0 * (upper - allowed):.1f} points too much{doubt}", upper, allowed)
 
 
 def _at_least(name: str, value: float, limit: float, title: str, whose: str = "") -> Check:
