@@ -71,6 +71,8 @@ def test_refused_before_anything_is_encoded(base, pushes, tmp_path):
     (name / "3" / "assets.extra" / "evaluation.parquet").unlink()
     with pytest.raises(UsageError, match="carries no queries to be measured with; name a dataset with --dataset"):
         push_index(name, base / "new.parquet")
+    with pytest.raises(UsageError, match="is a model itself|name the folder of the versions"):
+        push_index(name / "3", base / "new.parquet")
     with pytest.raises(DataError, match="no such folder"):
         push_index(tmp_path / "none", base / "new.parquet")
     with pytest.raises(DataError, match="none.txt: expected a text file"):

@@ -21,6 +21,7 @@ from tfmmrec.serving.paths import model_folder
 from tfmmrec.serving.policy import Policy
 from tfmmrec.serving.push import Pushed, push_model
 from tfmmrec.serving.refresh import Refreshed, refresh_index
+from tfmmrec.serving.versions import Versions
 from tfmmrec.types import UsageError
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +51,7 @@ def push_index(
         UsageError: as `refresh_index` and `push_model`; also a model that carries no queries, without a dataset.
         DataError: as these; also no version there.
     """
-    source = model_folder(to)
+    source = model_folder(Versions(to).shown)
     gone = None if removed is None else read_removed(removed)
     queries = None if dataset is None else _queries(source, dataset, candidates, gone or [])
     if dataset is None and read_evaluation(source) is None:  # before anything is encoded
@@ -63,7 +64,7 @@ def push_index(
     files = {"candidates": candidates, "removed": removed, "dataset": dataset}
     origin = {"version": int(Path(source).name)}
     origin |= {name: None if path is None else os.path.realpath(path) for name, path in files.items()}
-    pushed = push_model(write, to, policy, force, queries, origin, progress)
+    pushed = push_model(write, to, policy, force, queries, origin, progress, follows=origin["version"])
     return done[0], pushed
 
 
