@@ -4,8 +4,9 @@
     python benchmarks/refresh.py garments    50 cold garments of the catalogue fashion, which the model never saw
 
 `times` measures from the call to the export that is written, with a two-tower model over texts, a category, a number, a
-vector and a picture of 64 x 64 (of 200 different ones): with a table of the 1,000 alone; with one of all 101,000, as a shop writes it every night; and with that
-one and an export that knows no digest of its candidates, so that all are encoded.
+vector and a picture of 64 x 64 (of 200 different ones): with a table of the 1,000 alone; with one of all 101,000, as a
+shop writes it every night; and with that one and an export that knows no digest of its candidates, so that all are
+encoded.
 
 `garments` trains on the catalogue without 50 of its cold garments, publishes, and gives the version in service the 50
 by `push_index`, from their pictures and words, which judges it by the default policy. NDCG@20 among the new ones is
