@@ -136,9 +136,8 @@ def some_picture(random: np.random.Generator) -> bytes:
     from tfmmrec.data.fashion import ATTRIBUTES, render_garment
 
     file = io.BytesIO()
-    render_garment(*(random.choice(ATTRIBUTES[name]) for name in ("type", "colour", "pattern")), random).save(
-        file, "PNG"
-    )
+    look = [random.choice(ATTRIBUTES[name]) for name in ("type", "colour", "pattern")]
+    render_garment(*look, random).quantize(8).save(file, "PNG")
     return file.getvalue()
 
 
