@@ -1,5 +1,6 @@
 import shutil
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,13 @@ def test_another_model_under_the_next_number(versions, folder):
         inputs = {"x": X, "name": np.array([b""], object), "times": np.ones(1, np.int32)}
         inputs["words"] = np.array([[b"", b"", b""]], object)
         assert version.run("scale", inputs)["y"].tolist() == [[11, 11]]
+
+
+def test_a_version_that_has_left_leaves_nothing_behind(versions, folder):
+    with versions.lease("m") as version:
+        session = weakref.ref(version._session)
+        graph = weakref.ref(version._session.graph)
+    del version
+    (folder / "1").rename(folder / "2")
+    versions.poll()
+    assert session() is None and graph() is None

@@ -8,6 +8,8 @@ have been half copied.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import logging
 import os
 import re
@@ -99,6 +101,7 @@ class ServedVersions:
                 break
         else:
             self._replace(None)
+        self._forget_closed()
         with self._lock:
             self._states = {
                 number: state for number, state in self._states.items() if number in numbers or state.state != "END"
@@ -107,6 +110,7 @@ class ServedVersions:
     def close(self) -> None:
         """Retires what is served; what is under way is answered."""
         self._replace(None)
+        self._forget_closed()
 
     def _versions(self) -> set[int]:
         with os.scandir(self.folder) as entries:
@@ -153,18 +157,27 @@ class ServedVersions:
         if earlier is not None:
             earlier.retire()
             self._report(f"Version {earlier.number} of {self.name} takes no more requests")
-        self._forget_closed()
 
     def _forget_closed(self) -> None:
         with self._lock:
-            for version in self._leaving:
-                if version.is_closed and self._states[version.number].state == "UNLOADING":
-                    self._states[version.number] = VersionState(version.number, "END")
+            numbers = [version.number for version in self._leaving if version.is_closed]
+            for number in numbers:
+                if self._states[number].state == "UNLOADING":
+                    self._states[number] = VersionState(number, "END")
             self._leaving = [version for version in self._leaving if not version.is_closed]
+        if numbers:
+            _give_memory_back()
 
     def _set(self, number: int, state: str, error: str = "") -> None:
         with self._lock:
             self._states[number] = VersionState(number, state, error)
+
+
+def _give_memory_back() -> None:
+    """A graph's Python side is a web of references in circles, and the C library keeps what is freed."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # it has another name, or none, where it is not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _files(folder: str) -> tuple:
