@@ -23,20 +23,20 @@ def test_what_is_left_out_by_id_or_row(index):
     found = _admission(index, exclude=["b", "unknown"], rows=[3, 5]).without(tf.constant([[0], [-1]]))
     expected = SCORES.copy()
     expected[0, [0, 1, 3]] = expected[1, 5] = -np.inf
-    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES), 0), expected)
-    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES[:, 2:5]), 2), expected[:, 2:5])
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES.copy()), 0), expected)
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES.copy()[:, 2:5]), 2), expected[:, 2:5])
     rows = tf.constant([5, 1, 4])
-    np.testing.assert_array_equal(found.row(0).drop_out(tf.constant(SCORES[:1, :3]), rows), [[0, -np.inf, 2]])
+    np.testing.assert_array_equal(found.row(0).drop_out(tf.constant(SCORES.copy()[:1, :3]), rows), [[0, -np.inf, 2]])
 
 
 def test_what_is_allowed_and_denied(index):
     found = _admission(index, allow=["t=x", ""], deny=["", "t=y"])
     passes = np.array([[1, 0, 1, 0, 0, 1], [1, 0, 1, 0, 1, 1]], bool)
     expected = np.where(passes, SCORES, -np.inf)
-    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES), 0), expected)
-    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES[:, 2:5]), 2), expected[:, 2:5])
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES.copy()), 0), expected)
+    np.testing.assert_array_equal(found.block(index, tf.constant(SCORES.copy()[:, 2:5]), 2), expected[:, 2:5])
     for row in range(2):
-        one = found.row(row).block(index, tf.constant(SCORES[row : row + 1]), 0)
+        one = found.row(row).block(index, tf.constant(SCORES.copy()[row : row + 1]), 0)
         np.testing.assert_array_equal(one, expected[row : row + 1])
 
 
@@ -44,4 +44,4 @@ def test_codes_are_fetched_only_where_something_is_restricted(index):
     def refuse():
         raise AssertionError("nothing is restricted")
 
-    np.testing.assert_array_equal(_admission(index).passing(index, tf.constant(SCORES), refuse), SCORES)
+    np.testing.assert_array_equal(_admission(index).passing(index, tf.constant(SCORES.copy()), refuse), SCORES)

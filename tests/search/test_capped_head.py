@@ -7,7 +7,14 @@ from tfmmrec.search.top_k import two_stage_top_k
 
 
 def _capped(scores, first, categories, cap, min_score, wanted):
-    return capped_head(lambda length: two_stage_top_k(scores, length), first, categories, cap, min_score, wanted)
+    size = tf.size(categories)
+    return capped_head(
+        lambda length: two_stage_top_k(scores, length), first, _of(categories), size, cap, min_score, wanted
+    )
+
+
+def _of(categories):
+    return lambda rows: tf.gather(categories, rows)
 
 
 def _greedy(scores, categories, cap, k):
@@ -60,12 +67,13 @@ def test_what_stands_first_is_counted_and_the_rest_is_asked_for_when_it_is_neede
     lengths = []
 
     def head(length):
-        lengths.append(int(length))
+        tf.py_function(lambda asked: lengths.append(int(asked)), [length], [])  # also from inside of a graph
         return two_stage_top_k(tf.constant([[3.0, 2.0, 1.0, -np.inf, -np.inf]]), length)
 
     first = tf.constant([[9.0, 8.0, 7.0]]), tf.constant([[3, 4, 0]])
     categories = tf.constant([-1, 0, 0, 1, 1])
-    values, rows = capped_head(head, first, categories, tf.constant([0]), tf.constant([-np.inf]), tf.constant([wanted]))
+    bounds = tf.constant([0]), tf.constant([-np.inf]), tf.constant([wanted])
+    values, rows = capped_head(head, first, _of(categories), 5, *bounds)
     assert lengths == asked
     best = [9, 8, 7, 3, 2, 1][:wanted]
     np.testing.assert_array_equal(values, [best + [-np.inf] * (wanted - len(best))])

@@ -59,7 +59,7 @@ def test_each_row_has_its_own_filters(columns):
 
 
 def test_main_category_is_the_first_column(columns):
-    np.testing.assert_array_equal(columns.categories, [0, 1, 1, -1])
+    np.testing.assert_array_equal(columns.categories_of(tf.constant([[3, 0], [2, 1]])), [[-1, 0], [1, 1]])
 
 
 def test_as_many_features_as_there_are_bits():

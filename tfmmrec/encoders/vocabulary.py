@@ -61,9 +61,11 @@ class VocabularyLookup(tf.Module):
         """Fingerprints int64 of any shape, and which of them count -> int32 rows, -1 where unknown or not valid."""
         flat = tf.reshape(prints, [-1])
         size = tf.shape(self.fingerprints)[0]
-        place = tf.searchsorted(self.fingerprints, flat, side="left")
-        # one sentinel keeps the gathers valid when the vocabulary is empty
-        known = tf.concat([self.fingerprints, [tf.constant(-1, tf.int64)]], 0)
-        rows = tf.concat([self.rows, [-1]], 0)
-        found = (tf.gather(known, place) == flat) & (place < size) & tf.reshape(valid, [-1])
-        return tf.reshape(tf.where(found, tf.gather(rows, place), -1), tf.shape(prints))
+
+        def search() -> tf.Tensor:
+            place = tf.minimum(tf.searchsorted(self.fingerprints, flat, side="left"), size - 1)
+            found = (tf.gather(self.fingerprints, place) == flat) & tf.reshape(valid, [-1])
+            return tf.where(found, tf.gather(self.rows, place), -1)
+
+        rows = tf.cond(size > 0, search, lambda: tf.fill(tf.shape(flat), -1))
+        return tf.reshape(rows, tf.shape(prints))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmmrec.search.called_graph import called
+
 
 class Admission(NamedTuple):
     """What `exclude`, `allow` and `deny` of a batch of requests leave.
@@ -32,12 +34,17 @@ class Admission(NamedTuple):
         return self._replace(out=tf.concat([self.out, rows], axis=1))
 
     def block(self, index, scores: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-        """−inf for what does not pass, of the scores `[batch, n]` of the rows `start` to `start + n`."""
+        """−inf for what does not pass, of the scores `[batch, n]` of the rows `start` to `start + n`.
+
+        It overwrites `scores`, which saves a copy of them: for a tensor that was just made and has no other use.
+        """
         size = tf.shape(scores)[1]
         scores = self.passing(index, scores, lambda: index.filters.codes[start : start + size])
         inside = tf.where((self.out >= start) & (self.out < start + size))  # [num_inside, 2]
-        places = tf.stack([tf.cast(inside[:, 0], tf.int32), tf.gather_nd(self.out, inside) - start], axis=1)
-        return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], -float("inf")))
+        places = tf.cast(inside[:, 0], tf.int32) * size + tf.gather_nd(self.out, inside) - start
+        lowest = tf.fill(tf.shape(places), -float("inf"))
+        flat = tf.raw_ops.InplaceUpdate(x=tf.reshape(scores, [-1]), i=places, v=lowest)
+        return tf.reshape(flat, tf.shape(scores))
 
     def passing(self, index, scores: tf.Tensor, codes) -> tf.Tensor:
         """−inf for what `allow` and `deny` do not let through.
@@ -51,7 +58,7 @@ class Admission(NamedTuple):
         def restricted() -> tf.Tensor:
             return tf.where(index.filters.admits(self.required, self.table, codes()), scores, -float("inf"))
 
-        return tf.cond(self.is_restricted, restricted, lambda: scores)
+        return tf.cond(self.is_restricted, called(restricted), lambda: scores)
 
     def drop_out(self, scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """−inf for the scores `[1, n]` of those among the index's rows `[n]` that are left out, for a batch of one."""
@@ -73,7 +80,7 @@ def admission(index, exclude: tf.Tensor, allow: tf.Tensor, deny: tf.Tensor, excl
     batch = tf.shape(allow)[0]
     required, table = tf.cond(
         is_restricted,
-        lambda: index.filters.rule(allow, deny),
+        called(lambda: index.filters.rule(allow, deny)),
         lambda: (tf.zeros([batch], tf.int32), tf.zeros([1, batch], tf.int32)),
     )
     return Admission(tf.concat([index.rows_of(exclude), excluded_rows], axis=1), is_restricted, required, table)

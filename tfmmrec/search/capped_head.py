@@ -6,15 +6,21 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfmmrec.search.called_graph import called
+
 Head = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """A length, int32 scalar -> the best so many of each row: scores `[batch, length]`, descending, −inf where there are no
 more, and rows of the index int32 `[batch, length]`."""
+
+Categories = Callable[[tf.Tensor], tf.Tensor]
+"""Rows of the index, int32 `[batch, n]` -> the category of each, -1 for no category, which is never full."""
 
 
 def capped_head(
     head: Head,
     first: tuple[tf.Tensor, tf.Tensor] | None,
-    categories: tf.Tensor,
+    categories_of: Categories,
+    num_candidates: tf.Tensor,
     cap: tf.Tensor,
     min_score: tf.Tensor,
     wanted: tf.Tensor,
@@ -27,7 +33,8 @@ def capped_head(
     Args:
         head: gives the best.
         first: scores and rows as `head` gives them, which stand before all that it gives; None for nothing.
-        categories: int32 `[num_candidates]`, -1 for no category, which is never full.
+        categories_of: gives the candidates' categories.
+        num_candidates: how many there are.
         cap: int32 `[batch]`, how many of a category; 0 or less for no cap.
         min_score: float32 `[batch]`, lower scores are left out; NaN for no bound.
         wanted: int32 `[batch]`, how many candidates each row is to have.
@@ -37,14 +44,13 @@ def capped_head(
         wanted; −inf, and any row, beyond what a row has or wants.
     """
     width = tf.reduce_max(tf.concat([wanted, [0]], 0))
-    num_candidates = tf.shape(categories)[0]
     least = tf.where(tf.math.is_nan(min_score), -float("inf"), min_score)[:, None]
 
     def kept(values: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         if first is not None:
             values, rows = (tf.concat(pair, axis=1) for pair in zip(first, (values, rows), strict=True))
         values = tf.where(values >= least, values, -float("inf"))
-        return within_cap(values, rows, categories, cap), rows, values[:, -1]
+        return within_cap(values, rows, categories_of, cap), rows, values[:, -1]
 
     def is_short(length, values, _, last) -> tf.Tensor:
         found = tf.reduce_sum(tf.cast(values > -float("inf"), tf.int32), axis=1)
@@ -52,7 +58,7 @@ def capped_head(
 
     def lengthen(length, *_):
         longer = tf.maximum(4 * length, tf.maximum(width, 1))
-        return longer, *kept(*head(longer))
+        return longer, *called(lambda wider: kept(*head(wider)))(longer)
 
     if first is None:
         length = tf.maximum(tf.where(tf.reduce_any(cap > 0), 4 * width, width), 1)
@@ -68,15 +74,15 @@ def capped_head(
     return best, tf.gather(tf.pad(rows, [[0, 0], [0, width]]), places, batch_dims=1)
 
 
-def within_cap(values: tf.Tensor, rows: tf.Tensor, categories: tf.Tensor, cap: tf.Tensor) -> tf.Tensor:
+def within_cap(values: tf.Tensor, rows: tf.Tensor, categories_of: Categories, cap: tf.Tensor) -> tf.Tensor:
     """The scores `[batch, n]`, descending, with −inf where a category has had its `cap` already."""
 
     def capped() -> tf.Tensor:
-        known = tf.gather(tf.concat([[-1], categories], 0), tf.where(values > -float("inf"), rows, -1) + 1)
+        known = tf.where(values > -float("inf"), categories_of(tf.maximum(rows, 0)), -1)
         is_free = (known < 0) | (cap <= 0)[:, None]
         return tf.where(is_free | (rank_within(known) < cap[:, None]), values, -float("inf"))
 
-    return tf.cond(tf.reduce_any(cap > 0), capped, lambda: values)
+    return tf.cond(tf.reduce_any(cap > 0), called(capped), lambda: values)
 
 
 def rank_within(categories: tf.Tensor) -> tf.Tensor:

@@ -33,10 +33,9 @@ class FilterColumns(tf.Module):
         self.values = VocabularyLookup((), name=f"{name}_values")
         self.features = VocabularyLookup((), name=f"{name}_features")
 
-    @property
-    def categories(self) -> tf.Tensor:
-        """The main category of each candidate, int32 `[num_candidates]`, -1 where it has none."""
-        return self.codes[:, 0]
+    def categories_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """The main categories of candidates, int32 rows of any shape -> the same shape, -1 where there is none."""
+        return tf.gather(self.codes, rows)[..., 0]
 
     def replacements(self, codes: tf.Tensor, values: tf.Tensor) -> tuple[Replacements, list]:
         """What `assign_all` takes to give all candidates other filter values.

@@ -64,7 +64,8 @@ def first_candidates(
     index: ExactIndex, head: Head, filters: Filters, first: tuple[tf.Tensor, tf.Tensor] | None = None
 ) -> dict[str, tf.Tensor]:
     """The best within `k`, `min_score` and `cap`; answers as `best_candidates`, arguments as `capped_head`."""
-    arguments = index.filters.categories, filters.cap, filters.min_score, num_wanted(filters)
+    columns, wanted = index.filters, num_wanted(filters)
+    arguments = columns.categories_of, index.num_candidates, filters.cap, filters.min_score, wanted
     values, rows = capped_head(head, first, *arguments)
     ids = tf.gather(index.ids, tf.maximum(rows, 0))
     return {"candidate_ids": tf.where(values > -float("inf"), ids, ""), "scores": values}

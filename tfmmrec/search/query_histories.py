@@ -63,9 +63,12 @@ class QueryHistories(tf.Module):
         size = end - start  # 0 for an unknown query
         place = start[:, None] + tf.range(tf.reduce_max(tf.concat([size, [1]], 0)))  # [batch, longest]
         inside = place < end[:, None]
-        # one sentinel keeps the gather valid when nobody has a history
-        known = tf.concat([self.candidates, [tf.constant(-1, tf.int64)]], 0)
-        return candidates.rows_of_fingerprints(tf.gather(known, tf.where(inside, place, 0)), inside)
+        chosen = tf.cond(
+            tf.size(self.candidates) > 0,
+            lambda: tf.gather(self.candidates, tf.where(inside, place, 0)),
+            lambda: tf.zeros(tf.shape(place), tf.int64),
+        )
+        return candidates.rows_of_fingerprints(chosen, inside)
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""

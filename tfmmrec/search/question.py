@@ -34,14 +34,14 @@ class Question(NamedTuple):
         return Question(*(tensor[place : place + 1] for tensor in self[:3]), self.has_cosines)
 
     def block(self, index, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Scores of the candidates in rows `start` to `end` of an index, float32 `[batch, end - start]`."""
+        """Scores of the candidates in rows `start` to `end` of an index, float32 `[batch, end - start]`, newly made."""
 
         def products() -> tf.Tensor:
             found = tf.matmul(self.vectors, index.vectors[start:end], transpose_b=True)
             return self.scores(index, found, index.norms[start:end]) if self.has_cosines else found
 
         def popularity() -> tf.Tensor:
-            return tf.tile(index.popularity[None, start:end], [self.size, 1])
+            return tf.zeros([self.size, 1]) + index.popularity[start:end]  # never the variable's own memory
 
         def mixed() -> tf.Tensor:
             return tf.where(self.is_popular[:, None], index.popularity[start:end], products())
