@@ -12,7 +12,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.serving.published import FILES, is_whole, make_version, write_slowly
+from tests.serving.pushers import Pushers
 from tfmmrec.serving import push
 from tfmmrec.serving.blessing import Blessing
 from tfmmrec.serving.checks import Check
@@ -31,53 +30,6 @@ from tfmmrec.serving.policy import Policy
 from tfmmrec.serving.push import push_model, push_run
 from tfmmrec.serving.versions import HISTORY_FILE, Versions
 from tfmmrec.types import DataError, UsageError
-
-PUSHER = """
-import os, sys
-from pathlib import Path
-from tests.serving.published import write_slowly
-from tfmmrec.serving import push
-from tfmmrec.serving.blessing import Blessing
-from tfmmrec.serving.policy import Policy
-
-push.bless = lambda *arguments: Blessing(Policy(), ())
-for line in sys.stdin:  # each a folder, a count and a pause; a child pushes there, so that TensorFlow is imported once
-    to, count, pause, as_whom = line.split()
-    child = os.fork()
-    if not child:
-        try:
-            if as_whom == "nobody" and os.geteuid() == 0:
-                os.seteuid(65534)  # what root may do tells nothing
-            for number in range(int(count)):
-                done = push.push_model(lambda folder: write_slowly(folder, float(pause)), to)
-                print("pushed", done.version, flush=True)
-        except Exception as error:
-            print("failed", type(error).__name__, error, flush=True)
-        os._exit(0)
-    print("child", child, flush=True)
-"""
-
-
-class Pushers:
-    """Processes that push, started from one that has imported everything."""
-
-    def __init__(self):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.parent = subprocess.Popen([sys.executable, "-c", PUSHER], text=True, env=environment, **pipes)
-
-    def start(self, to, count, pause=0.0, as_whom="me") -> int:
-        self.parent.stdin.write(f"{to} {count} {pause} {as_whom}\n")
-        self.parent.stdin.flush()
-        return int(self.said("child"))
-
-    def said(self, wanted) -> str:
-        """The rest of the next line that begins with a word: "pushed" VERSION, or "failed" and why, of any of them."""
-        while True:
-            what, _, rest = self.parent.stdout.readline().strip().partition(" ")
-            assert what, "the pushers have ended"
-            if what == wanted:
-                return rest
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +77,7 @@ def _kill_at_random(pushers, shop, times, pause):
     with watched(shop.folder) as seen:
         for _ in range(times):
             child = pushers.start(shop.folder, 1000, pause)
-            before = int(pushers.said("pushed"))
+            before = int(pushers.said(child, "pushed"))
             time.sleep(draw.uniform(0, 12 * pause))
             os.kill(child, signal.SIGKILL)
             time.sleep(0.02)
@@ -210,8 +162,8 @@ def test_without_permission(pushers):
         os.chmod(folder, 0o755)
         shop = make_version(Path(folder) / "shop" / "1").parent
         shop.chmod(0o555)
-        pushers.start(shop, 1, as_whom="nobody")
-        said = pushers.said("failed")
+        child = pushers.start(shop, 1, as_whom="nobody")
+        said = pushers.said(child, "failed")
         shop.chmod(0o755)
         assert said.startswith("UsageError") and "nothing can be written beside it (Permission denied)" in said
         assert os.listdir(shop) == ["1"]
@@ -281,6 +233,19 @@ def test_what_fails_after_it_is_published_is_told(tmp_path, blessed, monkeypatch
     assert (
         done.version == 2 and done.notes[0] == "the record cannot be written" and done.record["outcome"] == "published"
     )
+
+
+def test_what_was_made_from_a_version_that_has_gone_undoes_nothing(tmp_path, blessed):
+    shop = Versions(tmp_path / "shop")
+    push_model(write_slowly, shop.folder)
+
+    def overtaken(folder):
+        write_slowly(folder)
+        push_model(write_slowly, shop.folder)
+
+    with pytest.raises(UsageError, match="version 2 came into service while this one was made from version 1"):
+        push_model(overtaken, shop.folder, follows=1)
+    assert shop.visible() == [1, 2] and push_model(write_slowly, shop.folder, follows=2).version == 3
 
 
 def test_nothing_is_made_for_what_cannot_be_pushed(tmp_path):

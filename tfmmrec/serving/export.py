@@ -9,7 +9,7 @@ TARGET/
     model.json  schema.json  signatures.json  size.json  metrics.json  candidates.parquet  evaluation.parquet
     tf_serving_warmup_requests
 
-TARGET appears whole or not at all, see `paths`. To publish it, let it lie as NAME/VERSION, VERSION being a number.
+TARGET appears whole or not at all, see `paths`. `push` makes one of the versions under a name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run, check_retriever, load_run
+from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.serving.assets import write_assets
 from tfmmrec.serving.evaluation_queries import evaluation_queries, has_evaluation_queries, write_evaluation
 from tfmmrec.serving.inputs import ListLengths
@@ -28,6 +29,7 @@ from tfmmrec.serving.paths import is_remote, writing
 from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.served_signatures import ServedSignatures
 from tfmmrec.serving.warmup import write_warmup
+from tfmmrec.types import UsageError
 
 Progress = Callable[[str, int, int], None]
 
@@ -40,6 +42,7 @@ def export_run(
     lengths: ListLengths | None = None,
     retriever: str | Path | Run | None = None,
     evaluation: bool = True,
+    index: IndexSettings | None = None,
 ) -> Path | str:
     """Writes a run's model with its signatures and the index of a dataset's candidates.
 
@@ -57,6 +60,7 @@ def export_run(
         evaluation: take up to 2,000 queries of the test along, with their features, histories and positives, so that
             the model can be measured where its dataset is not; see `evaluation_queries`. A ranking model alone takes
             none.
+        index: what kind of index, and of which size; `auto` when None. A ranking model alone has none.
 
     Returns:
         The exported model's folder.
@@ -72,10 +76,15 @@ def export_run(
     if retriever is not None:
         retriever = _alone(retriever)
         check_retriever(run, retriever)
+    elif run.kind == "ranking" and index is not None and index.kind != "auto":
+        raise UsageError(
+            f"a ranking model alone scores pairs and has no index, so it cannot be {index.kind}: name a retriever "
+            "(--retriever RUN), or leave the kind of index out"
+        )
     with writing(target) as folder:
         if not isinstance(dataset, Dataset):
             dataset = run.load_dataset(dataset)
-        served = serve_run(run, dataset, progress, lengths, retriever)
+        served = serve_run(run, dataset, progress, lengths, retriever, index)
         tf.saved_model.save(served, str(folder), signatures=served.signatures_to_save)
         write_assets(folder, run, dataset.candidates, served, retriever)
         if evaluation:

@@ -63,6 +63,7 @@ def push_model(
     origin: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     keep_evaluation: bool = True,
+    follows: int | None = None,
 ) -> Pushed:
     """Publishes a model under a name if it proves itself.
 
@@ -75,12 +76,15 @@ def push_model(
         origin: where the model comes from, such as {"run": "runs/first"}; recorded.
         progress: called with (what, done, in all).
         keep_evaluation: False takes `evaluation.parquet` out of what is published.
+        follows: the version that the model was made from, which must still be in service then; None where it was made
+            from no version.
 
     Returns:
         What became of it. A refusal is no error: see `Pushed.is_published`.
 
     Raises:
-        UsageError: the name cannot be one, nothing can be written there, or there are no queries to measure it with.
+        UsageError: the name cannot be one, nothing can be written there, there are no queries to measure it with, or
+            another version than `follows` came into service.
         DataError: what `write` wrote is no export.
     """
     versions = Versions(to)
@@ -89,6 +93,11 @@ def push_model(
         written.parent.mkdir()
         write(written)
         with versions.locked():
+            if follows is not None and versions.in_service != follows:
+                raise UsageError(
+                    f"{to}: version {versions.in_service} came into service while this one was made from version "
+                    f"{follows}, whose changes it would undo; run the command again"
+                )
             return _judge(versions, written, policy or Policy(), force, queries, origin, progress, keep_evaluation)
 
 

@@ -60,6 +60,7 @@ def answers_of_a_server(folder: str) -> list[Answer] | str:
         made = os.path.join(scratch, "answers")
         command = [sys.executable, "-P", str(_SCRIPT), folder, made]
         plain = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}  # as a server is
+        plain["CUDA_VISIBLE_DEVICES"] = "-1"  # this process has taken all of an accelerator's memory
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", env=plain, timeout=_MOST_SECONDS
@@ -74,9 +75,14 @@ def answers_of_a_server(folder: str) -> list[Answer] | str:
 
 
 def own_answer(model: ExportedModel, request: predict_pb2.PredictRequest) -> Answer:
-    """What the model answers in this process."""
+    """What the model answers in this process, with the whole precision of float32 on an accelerator too."""
     inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-    return model.ask_many(request.model_spec.signature_name, **inputs)
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        return model.ask_many(request.model_spec.signature_name, **inputs)
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def unsound(request: predict_pb2.PredictRequest, answer: Answer, model: ExportedModel) -> str | None:
