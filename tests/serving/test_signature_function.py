@@ -41,8 +41,11 @@ def test_one_row_counts_for_all(function):
 
 
 def test_sizes_that_differ_are_an_error(function):
-    with pytest.raises(tf.errors.InvalidArgumentError):
+    words = r"must have one row, or as many as the largest; the rows of name, other, factor, words are\] \[3 1 2 1\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         function(tf.constant(["a", "b", "c"]), tf.constant(["x"]), factor=tf.constant([5.0, 6.0]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"are\] \[3 2 1 1\]"):
+        function(tf.constant(["a", "b", "c"]), tf.constant(["x", "y"]))
 
 
 def test_an_empty_batch(function):

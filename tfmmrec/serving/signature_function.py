@@ -34,10 +34,12 @@ def signature_function(
 
     def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         given = {made.name: tensor for made, tensor in zip(ordered, tensors, strict=True)}
-        batch = tf.shape(given[required[0]])[:1]
+        rows = {key: tf.shape(tensor)[0] for key, tensor in given.items()}
+        batch = rows[required[0]]
         for key in required[1:]:
-            batch = tf.broadcast_dynamic_shape(batch, tf.shape(given[key])[:1])
-        return body({key: spread(tensor, batch[0]) for key, tensor in given.items()})
+            batch = tf.where(batch == 1, rows[key], batch)
+        with tf.control_dependencies([_checked(rows, batch)]):
+            return body({key: spread(tensor, batch) for key, tensor in given.items()})
 
     parameters = [
         inspect.Parameter(
@@ -50,6 +52,14 @@ def signature_function(
     function.__name__ = name
     function.__signature__ = inspect.Signature(parameters)  # what tf.function reads names and defaults from
     return tf.function(function, input_signature=[made.spec for made in ordered], autograph=False)
+
+
+def _checked(rows: Mapping[str, tf.Tensor], batch: tf.Tensor) -> tf.Operation:
+    """Refuses inputs of another size in words that a client can read: TensorFlow Serving looks at no shapes."""
+    found = tf.stack(list(rows.values()))
+    fits = tf.reduce_all((found == 1) | (found == batch))
+    wanted = f"every input must have one row, or as many as the largest; the rows of {', '.join(rows)} are"
+    return tf.debugging.Assert(fits, [wanted, found], summarize=len(rows))
 
 
 def spread(tensor: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:

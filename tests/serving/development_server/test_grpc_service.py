@@ -61,7 +61,11 @@ REFUSED = [
     (predict_request("small", "S", x=X), "FAILED_PRECONDITION", 'Serving signature key "S" not found.'),
     (predict_request("small", "scale", x=[["a"]]), "INVALID_ARGUMENT", "to be float but string is provided"),
     (predict_request("", "scale", x=X), "INVALID_ARGUMENT", "Missing ModelSpec"),
-    (predict_request("small", "scale", x=X, times=[1, 2, 3]), "INVALID_ARGUMENT", "Unable to broadcast"),
+    (
+        predict_request("small", "scale", x=X, times=[1, 2, 3]),
+        "INVALID_ARGUMENT",
+        "must have one row, or as many as the largest",
+    ),
 ]
 
 

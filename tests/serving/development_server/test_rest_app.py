@@ -68,7 +68,7 @@ def test_what_is_refused(server, body, path, status, words):
 def test_batches_that_differ_have_the_graph_s_words(server):
     columns = {"x": [[1, 2]] * 2, "name": ["a"] * 3, "times": [1], "words": [["", "", ""]]}
     status, content = _post(server, {"inputs": columns})
-    assert status == 400 and "Incompatible shapes: [3] vs. [2]" in content["error"]
+    assert status == 400 and "the rows of x, name, times, words are] [2 3 1 1]" in content["error"], content
 
 
 def test_status_and_metadata(server):
