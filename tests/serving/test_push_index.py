@@ -34,7 +34,8 @@ def pushes(monkeypatch, tmp_path):
     """What `push_model` is told; it writes the model aside."""
     told = []
 
-    def push_model(write, to, policy, force, queries, origin, progress):
+    def push_model(write, to, policy, force, queries, origin, progress, follows):
+        assert follows == origin["version"], "another version that came meanwhile must not be undone"
         write(tmp_path / "written")
         told.append((to, policy, force, queries, origin))
         return "pushed"
