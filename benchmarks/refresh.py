@@ -110,11 +110,13 @@ DESCRIPTION = {
 
 
 def generated(num_candidates: int, num_chosen: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Candidates with texts of 5 and of 40 words, and 20,000 choices among the first `num_chosen` of them."""
+    """Candidates with texts of 5 and of 40 words, of one of 100 topics each, and 20,000 choices among the first
+    `num_chosen` of them.
+    """
     random = np.random.default_rng(seed)
     pictures = [some_picture(random) for _ in range(200)]
     words = np.array([f"word{place}" for place in range(5000)])
-    drawn = np.minimum(random.zipf(1.3, size=(num_candidates, 45)), 5000) - 1
+    drawn = 50 * random.integers(0, 100, (num_candidates, 1)) + random.integers(0, 50, (num_candidates, 45))
     table = pd.DataFrame(
         {
             "id": [f"c{place}" for place in range(num_candidates)],
