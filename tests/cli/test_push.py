@@ -68,6 +68,8 @@ def test_what_is_asked_wrongly(run, tmp_path, capsys):
     assert "--max-loss takes SLICE=SHARE such as cold=0.2, got 'cold'" in capsys.readouterr().err
     assert main([*to, "--min-recall", "2"]) == 2
     assert "not valid (policy)" in capsys.readouterr().err
+    assert main([*to, "--index", "tree"]) == 2
+    assert "an index can be auto, exact, ivf, scann, got 'tree'" in capsys.readouterr().err
     assert main(["push", str(run), "--to", str(tmp_path / "7")]) == 2
     assert "name the folder of the versions, not one of them" in capsys.readouterr().err
     assert main(["push", str(tmp_path / "gone"), "--to", str(tmp_path / "shop")]) == 2

@@ -26,6 +26,9 @@ def push(
             show_default=False,
         ),
     ] = None,
+    index: Annotated[
+        str, typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), or scann.")
+    ] = "auto",
     policy: options.PolicyFile = None,
     min_recall: options.MinRecall = None,
     min_coverage: options.MinCoverage = None,
@@ -45,10 +48,13 @@ def push(
     in a fresh process and sent its warmup requests. A refusal says what fell short, and the exit code is 1.
     """
     from tfmmrec.callbacks.stage_bar import StageBar
+    from tfmmrec.search.index_settings import IndexSettings
     from tfmmrec.serving.push import push_run
 
+    settings = IndexSettings(index)
     wanted = options.policy_of(
         policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
     )
-    pushed = push_run(run, to, wanted, force, dataset, retriever, StageBar(), keep_evaluation=not without_evaluation)
+    kept = not without_evaluation
+    pushed = push_run(run, to, wanted, force, dataset, retriever, StageBar(), kept, index=settings)
     return report_push(pushed, to)
