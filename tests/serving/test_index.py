@@ -64,7 +64,8 @@ def test_only_so_many_features_fit():
 def test_the_index_of_a_dataset(song_dataset):
     ids = song_dataset.candidates.ids.to_pylist()
     vectors = np.random.default_rng(0).normal(size=(len(ids), 3)).astype(np.float32)
-    index = candidate_index(song_dataset, song_dataset.schema.candidates.features, vectors)
+    index, described = candidate_index(song_dataset, song_dataset.schema.candidates.features, vectors)
+    assert described == {"kind": "exact"}
     np.testing.assert_array_equal(index.rows_of(tf.constant(ids)), range(len(ids)))
     expected = np.bincount(song_dataset.train.indices, minlength=len(ids))
     np.testing.assert_array_equal(index.popularity, expected)
@@ -87,7 +88,7 @@ def test_stored_histories_begin_with_what_evaluation_pools(timed, length):
     dataset = dataset_from_frames({"interactions": where}, log)
     train, ids = dataset.train, dataset.candidates.ids
     histories = known_histories(dataset, length, seed=4)
-    index = candidate_index(dataset, {}, np.ones((len(ids), 2), np.float32))
+    index, _ = candidate_index(dataset, {}, np.ones((len(ids), 2), np.float32))
     found = histories(tf.constant(dataset.queries.ids.to_pylist()), index.lookup).numpy()
     expected = full_histories(train, np.arange(train.num_queries), length, seed=4)
     assert train.num_queries == 20 and train.num_rows > sum((row >= 0).sum() for row in found) > 20 * 3
@@ -102,7 +103,7 @@ def test_queries_without_a_row_in_train_have_no_history(song_dataset):
     dataset = songs()
     dataset.train = song_dataset.train.select(song_dataset.train.query_rows() != 3)
     found = known_histories(dataset, 5)(
-        tf.constant(["q3", "q4"]), candidate_index(dataset, {}, np.ones((30, 2), np.float32)).lookup
+        tf.constant(["q3", "q4"]), candidate_index(dataset, {}, np.ones((30, 2), np.float32))[0].lookup
     ).numpy()
     assert (found[0] == -1).all() and (found[1] >= 0).any()
     dataset.train = song_dataset.train.select(np.zeros(song_dataset.train.num_rows, bool))

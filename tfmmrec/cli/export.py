@@ -34,6 +34,21 @@ def export(
             help="Leave out the up to 2,000 queries of the test, with histories, that an export can be measured with.",
         ),
     ] = False,
+    index: Annotated[
+        str, typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), or scann.")
+    ] = "auto",
+    index_cells: Annotated[
+        int | None, typer.Option(help="Cells of an ivf index; the root of the candidates by default.", min=1)
+    ] = None,
+    index_probes: Annotated[
+        int | None, typer.Option(help="Cells a query reads; by default as many as --index-recall needs.", min=1)
+    ] = None,
+    index_dtype: Annotated[
+        str, typer.Option(help="int8, bfloat16 or float32: the vectors in the cells. Scores are exact all the same.")
+    ] = "int8",
+    index_recall: Annotated[
+        float, typer.Option(help="How much of the exact best 100 the dataset's queries shall find.", min=0.01, max=1)
+    ] = 0.95,
     json: Json = False,
 ) -> dict[str, Any]:
     """Write a run's model with all signatures and an index of its candidates, whole or not at all.
@@ -43,14 +58,19 @@ def export(
     An earlier export in the same place is replaced in one step; anything else is left alone.
     """
     from tfmmrec.callbacks.stage_bar import StageBar
+    from tfmmrec.search.index_settings import IndexSettings
     from tfmmrec.serving.export import export_run
     from tfmmrec.serving.exported_model import read_extra
 
-    path = export_run(run, to, dataset, progress=StageBar(), retriever=retriever, evaluation=not without_evaluation)
+    settings = IndexSettings(index, index_cells, index_probes, index_dtype, index_recall)
+    others = {"retriever": retriever, "evaluation": not without_evaluation, "index": settings}
+    path = export_run(run, to, dataset, progress=StageBar(), **others)
     about, sizes, signatures = (read_extra(path, name) for name in ("model.json", "size.json", "signatures.json"))
     out = console()
     out.print(f"Wrote {path}", markup=False, style="bold", soft_wrap=True)
     out.print(f"{about['num_candidates']:,} candidates, {sizes['total_bytes'] / 2**20:.1f} MiB of arrays", markup=False)
+    if about.get("index"):
+        out.print("index: " + ", ".join(f"{name} {value}" for name, value in about["index"].items()), markup=False)
     rows = [[name, ", ".join(entry["required"]), len(entry["inputs"])] for name, entry in signatures.items()]
     out.print(table(["signature", "must have", "inputs"], rows, numbers=[2]))
     return {"path": str(path), **about, "total_bytes": sizes["total_bytes"], "signatures": list(signatures)}

@@ -132,7 +132,7 @@ class ExactIndex(tf.Module):
     @property
     def num_candidates(self) -> tf.Tensor:
         """int32 scalar."""
-        return tf.shape(self.ids)[0]
+        return tf.shape(self.popularity)[0]  # reading the variable of strings would copy them all
 
     @property
     def history_vectors(self) -> tf.Variable | None:

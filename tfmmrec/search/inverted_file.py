@@ -15,7 +15,7 @@ from tfmmrec.search.question import Question
 RESCORED = 156
 """How many more candidates than are asked for get their exact scores."""
 
-_WIDEST = 4
+WIDEST = 4
 """Beyond this part of all cells (1/4), reading them in pieces is slower than scoring all candidates."""
 
 
@@ -80,7 +80,7 @@ class InvertedFileIndex(ExactIndex):
             return (probes < num_cells) & (values[0, -1] == -float("inf"))
 
         def widen(probes: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            wider = tf.where(2 * probes * _WIDEST > num_cells, 2 * num_cells, 2 * probes)
+            wider = tf.where(2 * probes * WIDEST > num_cells, 2 * num_cells, 2 * probes)
             return wider, *called(search)(wider)
 
         shapes = tf.TensorShape([]), tf.TensorShape([None, None]), tf.TensorShape([None, None])

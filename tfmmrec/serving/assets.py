@@ -2,7 +2,7 @@
 
 | file | what it holds |
 |---|---|
-| model.json | the code's version, the run's id, model and kind, how many candidates, which signatures; its retriever |
+| model.json | the code's version, the run's id, model and kind, candidates, index, signatures; its retriever |
 | schema.json | the dataset's schema |
 | signatures.json | each signature's inputs: dtype, shape, list length, whether required |
 | size.json | every array by name, with its bytes |
@@ -60,6 +60,7 @@ def write_assets(
         "seed": config.options.get("seed", 0),
         "num_candidates": len(candidates),
         "dim": served.index.dim,
+        **({"index": served.index_description} if served.index_description else {}),
         "signatures": list(served.signatures_to_save),
     }
     if retriever is not None:

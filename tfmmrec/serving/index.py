@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,11 @@ from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.interactions import Interactions
 from tfmmrec.schema import Feature
+from tfmmrec.search.built_index import build_index
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filter_columns import MAX_FEATURES
+from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.search.query_histories import QueryHistories
 
 _QUERIES_AT_ONCE = 4096
@@ -28,8 +31,11 @@ def candidate_index(
     vectors: np.ndarray,
     history_vectors: np.ndarray | None = None,
     parts: np.ndarray | None = None,
-) -> ExactIndex:
-    """The index of all candidates of a dataset.
+    settings: IndexSettings | None = None,
+    queries: Callable[[], np.ndarray] = lambda: np.zeros([0, 1], np.float32),
+    seed: int = 0,
+) -> tuple[ExactIndex, dict[str, Any]]:
+    """The index of all candidates of a dataset, and what to say of it (`build_index`).
 
     Args:
         dataset: their ids, their filter values, and how often train has each.
@@ -37,10 +43,14 @@ def candidate_index(
         vectors: float32 `[num_candidates, dim]`.
         history_vectors: float32 `[num_candidates, history_dim]`, None where histories pool `vectors`.
         parts: float32 `[num_candidates, parts_dim]`, for a ranking model behind the index.
+        settings: what kind of index.
+        queries: gives vectors of the dataset's queries, for an approximate index to be measured with.
+        seed: of an approximate index.
     """
     codes, values = filter_codes(dataset.candidates, features)
     ids = dataset.candidates.ids.to_pylist()
-    return ExactIndex(ids, vectors, dataset.train.counts(), codes, values, history_vectors, parts)
+    arguments = ids, vectors, dataset.train.counts(), codes, values, history_vectors, parts
+    return build_index(settings or IndexSettings(), arguments, queries, seed)
 
 
 def filter_codes(entities: Entities, features: Mapping[str, Feature]) -> tuple[np.ndarray, list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run
 from tfmmrec.search.candidate_parts import CandidateParts
+from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.search.query_histories import QueryHistories
 from tfmmrec.serving.index import candidate_index, content_sample, known_histories
 from tfmmrec.serving.inputs import ListLengths
@@ -16,6 +17,7 @@ from tfmmrec.serving.served_ranker import ServedRanker
 from tfmmrec.serving.signatures import ServedModel
 
 Progress = Callable[[str, int, int], None]
+_MEASURED_QUERIES = 500
 
 
 def serve_run(
@@ -24,6 +26,7 @@ def serve_run(
     progress: Progress | None = None,
     lengths: ListLengths | None = None,
     retriever: Run | None = None,
+    index: IndexSettings | None = None,
 ) -> ServedModel | ServedRanker:
     """A run's model with its signatures and an index, in memory; see `export_run` for the arguments."""
     lengths = lengths or _lengths(run, retriever)
@@ -35,16 +38,20 @@ def serve_run(
     behind = {}
     if retriever is not None:
         behind = {"ranker": run.model, "ranker_histories": _other_histories(run, retriever, dataset, lengths)}
-    index = candidate_index(
-        dataset,
-        schema.candidates.features,
-        embedder.candidates(),
-        embedder.history_vectors(),
-        None if retriever is None else run.embedder(dataset, progress).candidates(),
-    )
+    vectors, history_vectors = embedder.candidates(), embedder.history_vectors()
+    parts = None if retriever is None else run.embedder(dataset, progress).candidates()
+
+    def queries() -> np.ndarray:
+        rows = np.random.default_rng(seed).permutation(len(dataset.queries))[:_MEASURED_QUERIES]
+        return embedder.queries(np.sort(rows), vectors, dataset.train)
+
+    tables = vectors, history_vectors, parts
+    found, described = candidate_index(dataset, schema.candidates.features, *tables, index, queries, seed)
     histories = known_histories(dataset, _read_length(first, lengths), seed)
     sample = content_sample(first.model, embedder.candidate_tables, len(dataset.candidates))
-    return ServedModel(first.model, index, histories, sample, schema, first.statistics, lengths, **behind)
+    served = ServedModel(first.model, found, histories, sample, schema, first.statistics, lengths, **behind)
+    served.describe_index(described)
+    return served
 
 
 def _ranker_alone(run: Run, dataset: Dataset, progress: Progress | None, lengths: ListLengths) -> ServedRanker:

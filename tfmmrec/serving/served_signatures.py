@@ -47,6 +47,7 @@ class ServedSignatures(tf.Module):
         self.query_histories = histories
         self._described = _Untracked(signatures)
         self._default = default
+        self._index_description = _Untracked({})
         for name, (inputs, required, body) in signatures.items():
             setattr(self, name, signature_function(name, inputs, required, body))
         self.serving_default = getattr(self, default)
@@ -69,6 +70,15 @@ class ServedSignatures(tf.Module):
         }
         return {"serving_default": described[self._default]} | described
 
+    @property
+    def index_description(self) -> dict[str, Any]:
+        """The kind of index, and how it was chosen; nothing where candidates are only looked up."""
+        return self._index_description.value
+
+    def describe_index(self, description: dict[str, Any]) -> None:
+        """Sets `index_description`."""
+        self._index_description = _Untracked(description)
+
     def inputs(self, signature: str) -> dict[str, Input]:
         """The inputs of one signature."""
         return dict(self._described.value[self._default if signature == "serving_default" else signature][0])
@@ -85,7 +95,7 @@ class ServedSignatures(tf.Module):
 class _Untracked:
     """Holds what the saved model shall not hold."""
 
-    def __init__(self, value: Signatures):
+    def __init__(self, value: Any):
         self.value = value
 
 
