@@ -47,10 +47,11 @@ def index(
     force: options.Force = False,
     json: Json = False,
 ) -> dict[str, Any]:
-    """Give the version in service new, changed or fewer candidates, and publish it as the next version.
+    """Give a published model new, changed or fewer candidates.
 
-    The model's own encoders read the pictures, texts and the like; nothing is trained, and what has not changed is not
-    encoded again. Like every push it is measured and compared with the version in service first.
+    The version in service is read, and what comes of it is published as the next one. The model's own encoders read the
+    pictures, texts and the like; nothing is trained, and what has not changed is not encoded again. Like every push it
+    is measured and compared with the version in service first.
     """
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.serving.paths import model_folder, writing
