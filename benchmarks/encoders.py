@@ -9,8 +9,9 @@ encoder's vectors (encoded once), the same without their mean taken off, and the
 one begins with the frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and takes
 `--finetuned-epochs` times `--finetuned-steps` steps. The other rows' loss scores all movies in every step, so that all
 texts would have to be encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled
-softmax, on the different movies of a batch. Two processor cores need most of an hour for it; `--rows small,frozen` leaves
-it out. In `warm` all movies are ranked, in `cold` those that were held out of training, among themselves.
+softmax, on the different movies of a batch. Two processor cores need half an hour for it and more; `--rows
+small,frozen` leaves it out. In `warm` all movies are ranked, in `cold` those that were held out of training, among
+themselves.
 
 Beside them stands what the contents can give at all to a linear model: a ridge regression in its dual form, scores
 R K_wc' (K_ww + l I)^-1 with R the interactions with known movies w and K the inner products of the movies' contents: of
@@ -95,7 +96,7 @@ def main() -> None:
     options.add_argument("--parts", default="warm,cold", help="warm, cold, or both")
     options.add_argument("--rows", default="", help="only rows that have one of these words, separated by commas")
     options.add_argument("--layers", type=int, default=2, help="fine-tuned, from the last on")
-    options.add_argument("--finetuned-epochs", type=int, default=5, help="at most, the best by validation is kept")
+    options.add_argument("--finetuned-epochs", type=int, default=2, help="at most, the best by validation is kept")
     options.add_argument("--finetuned-steps", type=int, default=200, help="in an epoch")
     options.add_argument("--finetuned-batch-size", type=int, default=128)
     options.add_argument("--ridges", action=argparse.BooleanOptionalAction, default=True, help="the linear models too")

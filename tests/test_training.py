@@ -20,9 +20,6 @@ from tfmmrec.training import TrainingOptions, train
 from tfmmrec.types import DataError, UsageError
 
 
-SOFTMAX = {"loss": "full_softmax"}
-
-
 class Noted(tf.keras.callbacks.Callback):
     """Notes what each phase is told and what its weights are after each epoch."""
 
@@ -83,11 +80,10 @@ def test_epochs_of_few_steps_go_through_all_interactions(tmp_path):
         def on_train_batch_begin(self, batch, logs=None):
             seen.append(int(self.model.optimizer.iterations))
 
-    noted = Noted()
-    options = {"epochs": 3, "batch_size": 8, "steps_per_epoch": 10, "refit": False}
-    run = learn(tmp_path / "a", "id_only", hyperparameters=SOFTMAX, callbacks=[noted, Seen()], **options)
-    assert seen == list(range(30)) and noted.phases[0]["params"]["steps"] == 10 and len(history_rows(run)) == 3
-    whole = learn(tmp_path / "b", "id_only", hyperparameters=SOFTMAX, **options | {"epochs": 1, "steps_per_epoch": 30})
+    settings = {"batch_size": 8, "refit": False, "hyperparameters": {"loss": "full_softmax"}}
+    run = learn(tmp_path / "a", "id_only", callbacks=[Seen()], epochs=3, steps_per_epoch=10, **settings)
+    assert seen == list(range(30)) and len(history_rows(run)) == 3
+    whole = learn(tmp_path / "b", "id_only", epochs=1, steps_per_epoch=30, **settings)
     for mine, expected in zip(run.model.trainable_variables, whole.model.trainable_variables, strict=True):
         np.testing.assert_allclose(mine.numpy(), expected.numpy(), atol=1e-5)
 

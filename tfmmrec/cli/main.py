@@ -27,7 +27,7 @@ COMMANDS: dict[str, Command] = {
         Command("evaluate", "Rank the whole catalogue for every query of a split."),
         Command("export", "Write a run's model as a SavedModel for TensorFlow Serving."),
         Command("push", "Publish a run's model under a name, if it proves itself."),
-        Command("index", "Give a published model new, changed or fewer candidates, without training."),
+        Command("index", "Give a published model new, changed or fewer candidates."),
         Command("rollback", "Put an earlier version in service again.", needs_tensorflow=False),
         Command("prune", "Remove old versions, never the one in service.", needs_tensorflow=False),
         Command("serve", "Serve a published model over gRPC and REST.", needs_tensorflow=False),

@@ -66,8 +66,8 @@ def feature_encoder(
         pretrained: text, image, audio or video feature of candidates -> TF-Hub handle or directory of the SavedModel
             that encodes it; for videos one of clips, or of pictures, frame by frame.
         pretrained_mode: frozen, cached or finetuned, of those.
-        pretrained_centered: what all of a catalogue's vectors have in common is taken off them, see `MeanCentering`; not
-            where a video's pooling is learned in every step (attention, gru): what comes of that has no such mean.
+        pretrained_centered: what all of a catalogue's vectors have in common is taken off them, see `MeanCentering`;
+            not where a video's pooling is learned in every step (attention, gru): what comes of that has no such mean.
 
     Raises:
         UsageError: a pretrained encoder for a feature that is no text, image, sound or video; an augmentation for a
