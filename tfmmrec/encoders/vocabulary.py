@@ -38,7 +38,8 @@ class VocabularyLookup(tf.Module):
     """Finds strings in a vocabulary by binary search over sorted 64-bit fingerprints.
 
     A hash table's content is fixed when the graph is saved; these two variables have an open first dimension, so a
-    loaded SavedModel can be given a larger vocabulary and be saved again. Stock ops only.
+    loaded SavedModel can be given a larger vocabulary and be saved again. Stock ops only. They gather from the
+    variables' values: a gather from a variable itself lets every later read of it copy it whole.
 
     Args:
         vocabulary: `n` different strings; entry i is found as row i.
@@ -64,8 +65,8 @@ class VocabularyLookup(tf.Module):
 
         def search() -> tf.Tensor:
             place = tf.minimum(tf.searchsorted(self.fingerprints, flat, side="left"), size - 1)
-            found = (tf.gather(self.fingerprints, place) == flat) & tf.reshape(valid, [-1])
-            return tf.where(found, tf.gather(self.rows, place), -1)
+            found = (tf.gather(self.fingerprints.value(), place) == flat) & tf.reshape(valid, [-1])
+            return tf.where(found, tf.gather(self.rows.value(), place), -1)
 
         rows = tf.cond(size > 0, search, lambda: tf.fill(tf.shape(flat), -1))
         return tf.reshape(rows, tf.shape(prints))

@@ -129,13 +129,13 @@ class Cells(tf.Module):
         table = self.directions if has_cosines else self.means
         cells = tf.math.top_k(tf.linalg.matvec(table, vector[0]), num_cells, sorted=False).indices
         pieces = tf.raw_ops.RaggedRange(
-            starts=tf.gather(self.starts, cells), limits=tf.gather(self.starts, cells + 1), deltas=1
+            starts=tf.gather(self.starts.value(), cells), limits=tf.gather(self.starts.value(), cells + 1), deltas=1
         )
         numbers = pieces.rt_dense_values  # of tiles
-        vectors = tf.cast(tf.gather(self.tiles, numbers), tf.float32)
+        vectors = tf.cast(tf.gather(self.tiles.value(), numbers), tf.float32)
         flat = tf.reshape(vectors, [-1, self.centers.shape[1]])
         products = tf.matmul(vector * self.scale, flat, transpose_b=True)
-        return Scanned(tf.reshape(tf.gather(self.tile_rows, numbers), [-1]), products)
+        return Scanned(tf.reshape(tf.gather(self.tile_rows.value(), numbers), [-1]), products)
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""

@@ -189,7 +189,7 @@ class ExactIndex(tf.Module):
 
     def differences(self, rows: tf.Tensor) -> tf.Tensor:
         """What distinguishes candidates, for `cosines`: int32 rows `[batch]` -> float32 `[batch, dim]`."""
-        vectors = tf.gather(self.vectors, rows)
+        vectors = tf.gather(self.vectors.value(), rows)
         return _without_rounding(vectors - self.center, vectors)
 
     def arrays(self) -> dict[str, tf.Variable]:

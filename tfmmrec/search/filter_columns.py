@@ -35,7 +35,7 @@ class FilterColumns(tf.Module):
 
     def categories_of(self, rows: tf.Tensor) -> tf.Tensor:
         """The main categories of candidates, int32 rows of any shape -> the same shape, -1 where there is none."""
-        return tf.gather(self.codes, rows)[..., 0]
+        return tf.gather(self.codes.value(), rows)[..., 0]
 
     def replacements(self, codes: tf.Tensor, values: tf.Tensor) -> tuple[Replacements, list]:
         """What `assign_all` takes to give all candidates other filter values.

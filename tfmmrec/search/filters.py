@@ -67,7 +67,7 @@ def first_candidates(
     columns, wanted = index.filters, num_wanted(filters)
     arguments = columns.categories_of, index.num_candidates, filters.cap, filters.min_score, wanted
     values, rows = capped_head(head, first, *arguments)
-    ids = tf.gather(index.ids, tf.maximum(rows, 0))
+    ids = tf.gather(index.ids.value(), tf.maximum(rows, 0))
     return {"candidate_ids": tf.where(values > -float("inf"), ids, ""), "scores": values}
 
 

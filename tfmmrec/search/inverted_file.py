@@ -94,14 +94,16 @@ class InvertedFileIndex(ExactIndex):
         lowest = -float("inf")
         rows, products = self.cells.scan(question.vectors, question.has_cosines, probes)
         known = tf.maximum(rows, 0)
-        scores = question.scores(self, products, tf.gather(self.norms, known)) if question.has_cosines else products
+        scores = (
+            question.scores(self, products, tf.gather(self.norms.value(), known)) if question.has_cosines else products
+        )
         scores = tf.where(rows >= 0, scores, lowest)
-        scores = admission.passing(self, scores, lambda: tf.gather(self.filters.codes, known))
+        scores = admission.passing(self, scores, lambda: tf.gather(self.filters.codes.value(), known))
         num_out = tf.math.count_nonzero(admission.out >= 0, dtype=tf.int32)
         values, places = tf.math.top_k(scores, tf.minimum(length + RESCORED + num_out, tf.size(rows)), sorted=False)
         chosen = tf.gather(known, places[0])
-        exact = tf.matmul(question.vectors, tf.gather(self.vectors, chosen), transpose_b=True)
-        exact = question.scores(self, exact, tf.gather(self.norms, chosen)) if question.has_cosines else exact
+        exact = tf.matmul(question.vectors, tf.gather(self.vectors.value(), chosen), transpose_b=True)
+        exact = question.scores(self, exact, tf.gather(self.norms.value(), chosen)) if question.has_cosines else exact
         exact = admission.drop_out(tf.where(values > lowest, exact, lowest), chosen)
         exact = tf.pad(exact, [[0, 0], [0, length]], constant_values=lowest)
         values, places = tf.math.top_k(exact, length)

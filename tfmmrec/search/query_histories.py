@@ -58,14 +58,14 @@ class QueryHistories(tf.Module):
             candidates: the index's lookup of ids.
         """
         rows = self.lookup(query_ids)
-        start = tf.gather(self.starts, tf.maximum(rows, 0))
-        end = tf.gather(self.starts, tf.maximum(rows, 0) + tf.cast(rows >= 0, tf.int32))
+        start = tf.gather(self.starts.value(), tf.maximum(rows, 0))
+        end = tf.gather(self.starts.value(), tf.maximum(rows, 0) + tf.cast(rows >= 0, tf.int32))
         size = end - start  # 0 for an unknown query
         place = start[:, None] + tf.range(tf.reduce_max(tf.concat([size, [1]], 0)))  # [batch, longest]
         inside = place < end[:, None]
         chosen = tf.cond(
             tf.size(self.candidates) > 0,
-            lambda: tf.gather(self.candidates, tf.where(inside, place, 0)),
+            lambda: tf.gather(self.candidates.value(), tf.where(inside, place, 0)),
             lambda: tf.zeros(tf.shape(place), tf.int64),
         )
         return candidates.rows_of_fingerprints(chosen, inside)
