@@ -36,7 +36,7 @@ def latent_semantics(
         _, values, right = np.linalg.svd(texts.toarray(), full_matrices=False)
     else:
         start = np.random.default_rng(seed).standard_normal(min(texts.shape))
-        _, values, right = scipy.sparse.linalg.svds(texts, k=rank, v0=start)
+        _, values, right = _largest(texts, rank, start)
         order = np.argsort(-values)
         values, right = values[order], right[order]
     found = right[:rank] * (values[:rank, None] > 1e-9 * max(values.max(initial=0.0), 1e-12))
@@ -45,3 +45,12 @@ def latent_semantics(
     vectors = np.zeros((size, dim), np.float32)
     vectors[:, : len(found)] = (found * np.where(signs == 0, 1.0, signs)[:, None]).T
     return vectors
+
+
+def _largest(texts: scipy.sparse.csr_matrix, rank: int, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The largest singular values and their vectors, as accurate as the float32 that they become."""
+    try:
+        return scipy.sparse.linalg.svds(texts, k=rank, v0=start, tol=1e-7)
+    except scipy.sparse.linalg.ArpackNoConvergence:
+        # of texts with hardly a word in common many directions are about equally good, and any of these will do
+        return scipy.sparse.linalg.svds(texts, k=rank, v0=start, tol=1e-2)
