@@ -81,7 +81,7 @@ class InvertedFileIndex(ExactIndex):
 
         def widen(probes: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             wider = tf.where(2 * probes * WIDEST > num_cells, 2 * num_cells, 2 * probes)
-            return wider, *called(search)(wider)
+            return wider, *search(wider)
 
         shapes = tf.TensorShape([]), tf.TensorShape([None, None]), tf.TensorShape([None, None])
         _, values, rows = tf.while_loop(is_short, widen, (first, *search(first)), shape_invariants=shapes)
