@@ -1,0 +1,103 @@
+"""Every kind of index, exported, in a process that knows nothing of this project, and again with other candidates."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tests.conformance.reindexing import reindex
+from tests.conformance.serving import PythonModel, ServedCase, ask_stock_runtime, check_ranking, make_run
+from tests.serving.catalogue import songs
+from tfmmrec.search.index_settings import IndexSettings
+from tfmmrec.serving.export import export_run
+
+SLOW = {
+    "exact": IndexSettings("exact"),
+    "ivf float32": IndexSettings("ivf", cells=5, probes=5, dtype="float32"),
+    "ivf bfloat16": IndexSettings("ivf", cells=4, probes=4, dtype="bfloat16"),
+}
+KINDS = {"ivf": IndexSettings("ivf", cells=6, probes=1)} | SLOW
+KNOWN_OPS = """
+import json, os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow_text
+from tensorflow.python.framework import op_def_registry
+print(json.dumps([name for name in json.load(sys.stdin) if op_def_registry.get(name) is None]))
+"""
+
+
+@pytest.fixture(scope="module", params=["ivf", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)])
+def answered(request, tmp_path_factory):
+    """The kind, and of its exports of 30 songs and of 50 the folder, the model and what it answered."""
+    folder = tmp_path_factory.mktemp("kinds")
+    few, many = songs(num_candidates=30), songs(num_candidates=50)
+    run = make_run(ServedCase("songs", "two_tower"), few, folder / "run")
+    requests = _requests(few.schema.queries.history.length)
+    old, new = folder / "of 30", folder / "of 50"
+    export_run(run, old, few, index=KINDS[request.param])
+    reindex(old, new, run, many)
+    answers = ask_stock_runtime([(old, requests), (new, requests)], folder)
+    models = PythonModel(run, few), PythonModel(run, many, few)
+    return request.param, tuple(zip((old, new), models, answers, strict=True))
+
+
+def _requests(length):
+    k = {"k": np.array([50, 3], np.int32)}
+    history = np.array([["s4", "s2"] + [""] * (length - 2), [""] * length])
+    artist = np.array([["artist=artist 3"] + [""] * 15, [""] * 16])
+    return [
+        ("embed_query", {"query_id": np.array(["q1", "nobody"]), "history": history}),
+        ("recommend", {"query_id": np.array(["q1", "nobody"]), "history": history, **k}),
+        ("recommend", {"query_id": np.array(["q1", "nobody"]), "history": history, "allow": artist, **k}),
+        ("similar", {"candidate_id": np.array(["s4", "s9"]), **k}),
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["exported", "with other candidates"])
+def test_all_that_pass_are_found_with_their_scores(answered, which):
+    """What is asked for is more than there is, so an approximate index must widen to all of it."""
+    _, model, (embedded, recommended, of_artist, similar) = answered[1][which]
+    size = len(model.ids)
+    scores = embedded["vectors"] @ model.vectors.T
+    scores[0, [4, 2, *model.stored("q1")]] = -np.inf
+    check_ranking(model, recommended, 0, scores[0], 50)
+    assert recommended["source"].tolist() == [b"history", b"popular"]
+    check_ranking(model, recommended, 1, model.counts.astype(float), 3)
+    check_ranking(model, of_artist, 0, np.where(np.arange(size) % 5 == 3, scores[0], -np.inf), 50)
+    cosines = model.cosines(model.vectors[[4, 9]] - model.vectors.mean(axis=0))
+    cosines[0, 4] = -np.inf
+    check_ranking(model, similar, 0, cosines[0], 50)
+
+
+def test_no_operation_is_foreign_to_stock_servers(answered):
+    for folder, _, _ in answered[1]:
+        content = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+        library = content.graph_def.library.function
+        functions = {function.signature.name for function in library}
+        nodes = [*content.graph_def.node, *(node for function in library for node in function.node_def)]
+        names = sorted({node.op for node in nodes} - functions)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [sys.executable, "-c", KNOWN_OPS]
+        done = subprocess.run(
+            command, input=json.dumps(names), capture_output=True, text=True, env=environment, cwd=folder, timeout=240
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert json.loads(done.stdout.splitlines()[-1]) == [] and "MatMul" in names
+
+
+def test_the_kind_is_written_down(answered):
+    kind, [(folder, _, _), _] = answered
+    described = json.loads((folder / "assets.extra" / "model.json").read_text())["index"]
+    if kind == "exact":
+        assert described == {"kind": "exact"}
+        return
+    settings = KINDS[kind]
+    chosen = {"kind": "ivf", "cells": settings.cells, "probes": settings.probes, "dtype": settings.dtype}
+    assert {key: described[key] for key in chosen} == chosen
+    assert 0 < described["recall@30"] <= 1
