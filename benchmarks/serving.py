@@ -206,6 +206,9 @@ def plot(found: dict, size: int, path: Path) -> None:
     axes.axvline(np.median(slowest), color="black", linestyle="--", label="exact")
     axes.axhline(0.95, color="grey", linewidth=0.7)
     axes.set(xscale="log", xlabel="milliseconds a query (median)", ylabel="recall@100")
+    ticks = [2**power for power in range(10) if axes.get_xlim()[0] <= 2**power <= axes.get_xlim()[1]]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.set_title(f"{size:,} vectors of 64: cells that are read (ivf), and exact", size=10)
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
