@@ -29,6 +29,7 @@ from tfmmrec.serving.paths import BLESSING_FILE
 from tfmmrec.serving.policy import Policy
 from tfmmrec.serving.push import push_model, push_run
 from tfmmrec.serving.versions import HISTORY_FILE, Versions
+from tfmmrec.serving.withdrawal import roll_back
 from tfmmrec.types import DataError, UsageError
 
 
@@ -246,6 +247,29 @@ def test_what_was_made_from_a_version_that_has_gone_undoes_nothing(tmp_path, ble
     with pytest.raises(UsageError, match="version 2 came into service while this one was made from version 1"):
         push_model(overtaken, shop.folder, follows=1)
     assert shop.visible() == [1, 2] and push_model(write_slowly, shop.folder, follows=2).version == 3
+
+
+@pytest.mark.timeout(60)
+def test_a_rollback_waits_for_no_blessing(tmp_path, blessed, monkeypatch):
+    """What was compared with a version that has gone is compared again, whatever was found of it."""
+    shop, compared = Versions(tmp_path / "shop"), []
+    for _ in range(2):
+        push_model(write_slowly, shop.folder)
+
+    def rolled_back_meanwhile(folder, queries, policy, in_service, progress):
+        compared.append(in_service.name)
+        if len(compared) == 1:
+            assert roll_back(shop.folder)["version"] == 1
+        return Blessing(policy, (Check("loss", len(compared) == 2, "of the first, too much is lost"),))
+
+    monkeypatch.setattr(push, "bless", rolled_back_meanwhile)
+    done = push_model(write_slowly, shop.folder)
+    assert compared == ["2", "1"] and (done.version, done.record["before"]) == (3, 1)
+    assert [event["action"] for event in shop.history()] == ["push", "push", "rollback", "push"]
+    compared.clear()
+    with pytest.raises(UsageError, match="version 1 came into service while this one was made from version 3"):
+        push_model(write_slowly, shop.folder, follows=3)
+    assert compared == ["3"] and shop.visible() == [1]
 
 
 def test_nothing_is_made_for_what_cannot_be_pushed(tmp_path):

@@ -70,6 +70,21 @@ def test_what_cannot_be_rolled_back(shop):
         roll_back(shop.folder / "nowhere")
 
 
+def test_what_came_into_service_meanwhile_was_not_meant(shop, monkeypatch):
+    """Without a target: 5 to 3 was asked, and 7 to 5 would have put the bad one in service again."""
+    locked = Versions.locked
+
+    def published_first(self):
+        make_version(shop.path(max(shop.visible()) + 2))
+        return locked(self)
+
+    monkeypatch.setattr(Versions, "locked", published_first)
+    with pytest.raises(UsageError, match="version 7 came into service just now, instead of 5, so nothing was rolled"):
+        roll_back(shop.folder)
+    assert shop.visible() == [1, 2, 3, 5, 7] and shop.withdrawn() == []
+    assert roll_back(shop.folder, 3)["withdrawn"] == [5, 7, 9], "what is named is meant"
+
+
 def test_the_newest_stay_and_withdrawn_ones_go_first(shop):
     make_version(shop.path(8))
     roll_back(shop.folder)

@@ -2,8 +2,9 @@
 
     BASE/NAME/.version.export-abc123/written/model    while it is written and blessed
 
-Models are written side by side; blessed and published one after the other, so that each is compared with the version
-that it follows. Whoever is killed or finds the disk full leaves the version in service as it was.
+Models are written and blessed side by side, and nobody waits for that: a rollback goes ahead meanwhile. Where another
+version is in service once a model has been blessed, it is blessed again, so that each is compared with the version that
+it follows. Whoever is killed or finds the disk full leaves the version in service as it was.
 """
 
 from __future__ import annotations
@@ -92,13 +93,27 @@ def push_model(
         written = staging / "written" / "model"
         written.parent.mkdir()
         write(written)
-        with versions.locked():
-            if follows is not None and versions.in_service != follows:
-                raise UsageError(
-                    f"{to}: version {versions.in_service} came into service while this one was made from version "
-                    f"{follows}, whose changes it would undo; run the command again"
-                )
-            return _judge(versions, written, policy or Policy(), force, queries, origin, progress, keep_evaluation)
+        while True:
+            before = versions.in_service
+            check_follows(versions, follows)
+            in_service = None if before is None else versions.path(before)
+            blessing = bless(written, queries, policy or Policy(), in_service, progress)  # takes long: without the lock
+            with versions.locked():
+                if versions.in_service == before:
+                    return _publish(versions, written, blessing, before, force, origin, keep_evaluation)
+
+
+def check_follows(versions: Versions, follows: int | None) -> None:
+    """Looks whether the version that a model is made from is still in service; None is none.
+
+    Raises:
+        UsageError: another one is.
+    """
+    if follows is not None and versions.in_service != follows:
+        raise UsageError(
+            f"{versions.shown}: version {versions.in_service} came into service while this one was made from version "
+            f"{follows}, whose changes it would undo; run the command again"
+        )
 
 
 def push_run(
@@ -141,10 +156,7 @@ def _place(what: Any) -> str | None:
     return None if what is None else os.path.realpath(what)
 
 
-def _judge(versions, written, policy, force, queries, origin, progress, keep_evaluation) -> Pushed:
-    before = versions.in_service
-    in_service = None if before is None else versions.path(before)
-    blessing = bless(written, queries, policy, in_service, progress)
+def _publish(versions, written, blessing, before, force, origin, keep_evaluation) -> Pushed:
     outcome = "published" if blessing.passed else "forced" if force else "refused"
     version = None if outcome == "refused" else versions.next()
     what = {"outcome": outcome, "version": version, "before": before, "origin": dict(origin or {})}

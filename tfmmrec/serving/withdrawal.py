@@ -24,12 +24,19 @@ def roll_back(folder: str | Path, to: int | None = None) -> dict[str, Any]:
         The event as it is recorded, with `version` (now in service), `before`, `withdrawn` and `restored`.
 
     Raises:
-        UsageError: there is no such version, or it is in service already.
+        UsageError: there is no such version, or it is in service already; or, where none is named, another version came
+            into service after this began, which was not meant.
         DataError: there are no versions.
     """
     versions = existing_versions(folder)
+    meant = versions.in_service
     with _refusing_writes(versions), versions.locked():
         before, visible = versions.in_service, versions.visible()
+        if to is None and before != meant:
+            raise UsageError(
+                f"{folder}: version {before} came into service just now, instead of {meant}, so nothing was rolled back; "
+                "say which version shall be in service with --to"
+            )
         to = _target(versions, to, before, visible)
         restored = [to] if to not in visible else []
         newer = [version for version in visible if version > to]
