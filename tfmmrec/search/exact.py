@@ -153,13 +153,17 @@ class ExactIndex(tf.Module):
         """Ids of any shape -> int32 rows of the same shape, -1 where unknown or empty."""
         return self.lookup(ids)
 
-    def head(self, question: Question, admission: Admission, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def head(
+        self, question: Question, admission: Admission, length: tf.Tensor, least: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best of the candidates that pass, never fewer than `length` where there are so many.
 
         Args:
             question: what they are scored by.
             admission: which of them pass.
             length: int32 scalar, at least 1.
+            least: float32 `[batch]`, scores that matter: as many as reach them are found, up to `length`, by an
+                approximate index too. Lower ones are not taken out. NaN, or None, where all matter alike.
 
         Returns:
             Scores `[batch, length]` in descending order and rows int32 `[batch, length]`; −inf and −1 where a row has

@@ -52,7 +52,7 @@ def best_candidates(
         scores: float32 `[batch, width]`, descending, padded with −inf.
     """
     admitted = admitted_by(index, filters, excluded_rows)
-    return first_candidates(index, lambda length: index.head(question, admitted, length), filters)
+    return first_candidates(index, lambda length: index.head(question, admitted, length, filters.min_score), filters)
 
 
 def admitted_by(index: ExactIndex, filters: Filters, excluded_rows: tf.Tensor) -> Admission:

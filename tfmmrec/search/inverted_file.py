@@ -23,8 +23,9 @@ class InvertedFileIndex(ExactIndex):
     """Candidates by cells, of which a query reads the nearest (`Cells`), and exact scores of the best found there.
 
     Answers are approximate in one way only: a candidate whose cell is not read is not found. Every score is exact, in
-    float32 with the vectors of the index itself. Where fewer candidates than are asked for pass the filters, the next
-    twice as many cells are read, and so on; when that becomes more than a quarter of them, all candidates are scored.
+    float32 with the vectors of the index itself. Where fewer candidates than are asked for pass the filters and reach
+    the least score, the next twice as many cells are read, and so on; when that becomes more than a quarter of them,
+    all candidates are scored.
     So there are always as many answers as an exact index would give. Popularity is ranked exactly.
 
     Args:
@@ -39,12 +40,15 @@ class InvertedFileIndex(ExactIndex):
         self.cells = cells  # which the first replacement fills
         super().__init__(*arguments, name=name, **tables)
 
-    def head(self, question: Question, admission: Admission, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def head(
+        self, question: Question, admission: Admission, length: tf.Tensor, least: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `ExactIndex.head`, each row by itself; of equal scores any may come first."""
         length = tf.convert_to_tensor(length)
+        least = tf.fill([question.size], -float("inf")) if least is None else least
 
         def one(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            values, rows = self._head(question.row(place), admission.row(place), length)
+            values, rows = self._head(question.row(place), admission.row(place), length, least[place : place + 1])
             return values[0], rows[0]
 
         def each() -> tuple[tf.Tensor, tf.Tensor]:
@@ -54,7 +58,7 @@ class InvertedFileIndex(ExactIndex):
         def several() -> tuple[tf.Tensor, tf.Tensor]:
             return tf.cond(question.size > 0, each, lambda: (tf.zeros([0, length]), tf.zeros([0, length], tf.int32)))
 
-        return tf.cond(question.size == 1, lambda: self._head(question, admission, length), called(several))
+        return tf.cond(question.size == 1, lambda: self._head(question, admission, length, least), called(several))
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
@@ -63,7 +67,9 @@ class InvertedFileIndex(ExactIndex):
     def _derived(self, vectors: tf.Tensor, directions: tf.Tensor) -> Replacements:
         return self.cells.replacements(vectors, directions)
 
-    def _head(self, question: Question, admission: Admission, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _head(
+        self, question: Question, admission: Admission, length: tf.Tensor, least: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`head` of a batch of one."""
         num_cells = self.cells.num_cells
         first = tf.minimum(self.cells.probes, num_cells)
@@ -77,7 +83,8 @@ class InvertedFileIndex(ExactIndex):
             return tf.cond(probes <= num_cells, probe, called(exact))
 
         def is_short(probes: tf.Tensor, values: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-            return (probes < num_cells) & (values[0, -1] == -float("inf"))
+            last = values[0, -1]
+            return (probes < num_cells) & ((last == -float("inf")) | (last < least[0]))  # nothing is less than NaN
 
         def widen(probes: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             wider = tf.where(2 * probes * WIDEST > num_cells, 2 * num_cells, 2 * probes)
