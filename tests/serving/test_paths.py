@@ -126,6 +126,40 @@ def test_only_a_push_adds_to_blessed_versions(tmp_path):
     _write(tmp_path / "models" / "export")
 
 
+def test_a_blessed_version_that_was_withdrawn_counts(tmp_path):
+    shop = tmp_path / "shop"
+    make_version(shop / "1")
+    make_version(shop / ".withdrawn" / "2", blessed=True)
+    with pytest.raises(UsageError, match=f"the versions in {shop} are blessed, and only a push adds one"):
+        _write(shop / "2")
+    assert _names(shop) == [".withdrawn", "1"]
+
+
+@pytest.mark.parametrize("exported", ["1", "2"])
+def test_what_is_blessed_meanwhile_stays(exported, tmp_path):
+    """Neither replaced nor followed by an export that began before."""
+    shop = tmp_path / "shop"
+    with pytest.raises(UsageError, match="only a push adds one"), writing(shop / exported) as folder:
+        (folder / "x").write_text("1")
+        make_version(shop / "1", "pushed", blessed=True)
+    assert _names(shop) == ["1"] and (shop / "1" / "saved_model.pb").read_text() == "pushed"
+
+
+def test_what_is_blessed_last_of_all_is_not_exchanged_away(tmp_path, monkeypatch):
+    """Between the last look and the rename."""
+    shop, rename = tmp_path / "shop", os.rename
+
+    def pushed_first(source, target):
+        if not (shop / "1").exists():
+            make_version(shop / "1", "pushed", blessed=True)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", pushed_first)
+    with pytest.raises(UsageError, match="only a push adds one"):
+        _write(shop / "1")
+    assert _names(shop) == ["1"] and (shop / "1" / "saved_model.pb").read_text() == "pushed"
+
+
 def test_something_put_there_meanwhile_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="no export"), writing(tmp_path / "export"):
         (tmp_path / "export").mkdir()

@@ -14,7 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.serving.published import make_version
-from tfmmrec.serving.versions import HISTORY_FILE, WITHDRAWN, Versions, existing_versions
+from tfmmrec.serving.paths import WITHDRAWN
+from tfmmrec.serving.versions import HISTORY_FILE, Versions, existing_versions
 from tfmmrec.types import DataError, UsageError
 
 

@@ -79,7 +79,7 @@ def test_what_came_into_service_meanwhile_was_not_meant(shop, monkeypatch):
         return locked(self)
 
     monkeypatch.setattr(Versions, "locked", published_first)
-    with pytest.raises(UsageError, match="version 7 came into service just now, instead of 5, so nothing was rolled"):
+    with pytest.raises(UsageError, match="version 7 came into service just now, instead of 5; nothing was rolled back"):
         roll_back(shop.folder)
     assert shop.visible() == [1, 2, 3, 5, 7] and shop.withdrawn() == []
     assert roll_back(shop.folder, 3)["withdrawn"] == [5, 7, 9], "what is named is meant"

@@ -38,6 +38,7 @@ from tfmmrec.types import DataError, UsageError
 MODEL_FILE = "assets.extra/model.json"
 BLESSING_FILE = "assets.extra/blessing.json"
 FORMAT = "tfmmrec"
+WITHDRAWN = ".withdrawn"
 _GRAPH = "saved_model.pb"
 _LOCAL = SimpleNamespace(
     exists=os.path.exists, isdir=os.path.isdir, listdir=os.listdir, GFile=partial(open, encoding="utf-8")
@@ -52,19 +53,20 @@ def writing(target: str) -> Iterator[Path]:
         target: a path of this machine, or anything `tf.io.gfile` understands.
 
     Raises:
-        UsageError: the target holds something else than an earlier export, is one of versions that were blessed, or
-            cannot be written.
+        UsageError: the target holds something else than an earlier export, is one of versions that were blessed, also
+            by the time that the block ends, or cannot be written.
     """
     target = str(target)
-    _check_unblessed(target)
     if is_remote(target):
-        _check_replaceable(target)
+        _check(target)
         with tempfile.TemporaryDirectory(prefix="tfmmrec-export-") as folder:
             yield Path(folder)
+            _check_unblessed(target)
             _upload(Path(folder), target)
         return
-    with staged(target, _check_replaceable) as folder:
+    with staged(target, _check) as folder:  # which checks again before anything is replaced
         yield folder
+        _check_unblessed(target)  # a version may have been pushed beside it meanwhile
 
 
 def is_remote(target: str) -> bool:
@@ -119,11 +121,18 @@ def model_folder(path: str | Path) -> str:
     raise DataError(f"{path}: expected {_GRAPH}, or versions (folders with a number for a name) with it, found neither")
 
 
+def _check(target: str) -> None:
+    _check_unblessed(target)
+    _check_replaceable(target)
+
+
 def _check_unblessed(target: str) -> None:
     files, place = _files(target), target.rstrip("/") if is_remote(target) else os.path.realpath(target)
     for folder in (place, os.path.dirname(place)):
-        names = [name.rstrip("/") for name in files.listdir(folder)] if files.isdir(folder) else []
-        versions = [os.path.join(folder, name) for name in names if name.isdecimal()]
+        versions = []
+        for part in (folder, os.path.join(folder, WITHDRAWN)):
+            names = [name.rstrip("/") for name in files.listdir(part)] if files.isdir(part) else []
+            versions += [os.path.join(part, name) for name in names if name.isdecimal()]
         if any(files.exists(os.path.join(version, BLESSING_FILE)) for version in versions):
             raise UsageError(
                 f"{target}: the versions in {folder} are blessed, and only a push adds one: "

@@ -20,11 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tfmmrec.serving.paths import BLESSING_FILE, is_remote
+from tfmmrec.serving.paths import BLESSING_FILE, WITHDRAWN, is_remote
 from tfmmrec.types import DataError, UsageError
 
 HISTORY_FILE = "history.jsonl"
-WITHDRAWN = ".withdrawn"
 STAGED = "version"  # what is being pushed is .version.export-..., see `staging`
 _GRAPH = "saved_model.pb"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")

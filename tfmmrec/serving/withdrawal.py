@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfmmrec.serving.versions import STAGED, WITHDRAWN, Versions, existing_versions, folder_bytes, sync
+from tfmmrec.serving.paths import WITHDRAWN
+from tfmmrec.serving.versions import STAGED, Versions, existing_versions, folder_bytes, sync
 from tfmmrec.types import UsageError
 
 
@@ -34,8 +35,8 @@ def roll_back(folder: str | Path, to: int | None = None) -> dict[str, Any]:
         before, visible = versions.in_service, versions.visible()
         if to is None and before != meant:
             raise UsageError(
-                f"{folder}: version {before} came into service just now, instead of {meant}, so nothing was rolled back; "
-                "say which version shall be in service with --to"
+                f"{folder}: version {before} came into service just now, instead of {meant}; nothing was rolled back, "
+                "say with --to which version shall be in service"
             )
         to = _target(versions, to, before, visible)
         restored = [to] if to not in visible else []
