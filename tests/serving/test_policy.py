@@ -50,6 +50,8 @@ def test_what_is_no_policy(tmp_path):
         {"max_loss": 0.1},
         {"confidence": 0.5},
         {"max_size_ratio": 0.0},
+        {"max_latency_ratio": float("inf")},
+        {"max_p99_ms": float("nan")},
     ],
     ids=str,
 )

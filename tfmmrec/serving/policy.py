@@ -14,7 +14,7 @@ from tfmmrec.types import DataError
 SLICES = ("all", "warm", "cold")
 _ALLOWED_LOSS = {"all": 0.05, "warm": 0.05, "cold": 0.10}
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
-_Ratio = Annotated[float, Field(gt=0.0)]
+_Ratio = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]  # no JSON has infinity; no limit is None
 
 
 class Policy(BaseModel):
