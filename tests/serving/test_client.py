@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfmmrec.serving.client import Client, connect
 from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo
 from tfmmrec.types import UsageError
 
 
@@ -124,3 +125,34 @@ def test_the_version_stands_in_the_address():
     client = connect("grpc://host:8500/v1/models/a/versions/3")
     assert isinstance(client, Client) and client.address == "grpc://host:8500/a"
     client.close()
+
+
+class Changing:
+    """A transport whose model is replaced by one with another input, once it has been described."""
+
+    address = "nowhere"
+
+    def __init__(self):
+        self.asked, self.versions = [], ["old", "new"]
+
+    def metadata(self, seconds):
+        name = self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
+        text = TensorInfo(np.dtype(object), (), np.array([b""], object))
+        return {"recommend": SignatureInfo({"query_id": text, f"query_{name}": text}, {"scores": text})}
+
+    def predict(self, signature, inputs, described, seconds):
+        self.asked.append(sorted(inputs))
+        if "query_new" not in inputs:
+            raise ServerError("INVALID_ARGUMENT", "Missing named input: query_new", self.address)
+        return {"scores": np.array([b"1"] * len(inputs["query_id"]), object)}
+
+
+def test_another_version_s_inputs_are_learned():
+    transport = Changing()
+    assert Client(transport).ask("recommend", [{"query_id": "1"}]) == [{"scores": b"1"}]
+    assert transport.asked == [["query_id", "query_old"], ["query_id", "query_new"]]
+    transport = Changing()
+    transport.versions = ["old"]
+    with pytest.raises(ServerError, match="Missing named input"):
+        Client(transport).ask("recommend", [{"query_id": "1"}])
+    assert len(transport.asked) == 1, "the same is not asked twice"

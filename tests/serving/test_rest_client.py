@@ -21,7 +21,7 @@ class Canned:
     """A web server that gives prepared answers, in order, and remembers what it was asked."""
 
     def __init__(self, certificates=None):
-        self.answers, self.asked = [], []
+        self.answers, self.asked, self.dribble_seconds = [], [], 0.0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,7 +33,9 @@ class Canned:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                for part in [body] if not outer.dribble_seconds else [body[i : i + 1] for i in range(len(body))]:
+                    time.sleep(outer.dribble_seconds)
+                    self.wfile.write(part)
 
             do_GET = do_POST  # noqa: N815
 
@@ -127,6 +129,16 @@ def test_a_server_that_is_slow(canned, transport):
         transport.status(0.2)
     assert caught.value.code == "DEADLINE_EXCEEDED" and not caught.value.is_transient
     assert time.monotonic() - start < 0.9
+
+
+def test_a_server_that_dribbles(canned, transport):
+    """Every single read is in time, and the whole is not."""
+    canned.dribble_seconds = 0.05
+    canned.answers.append((200, b"[" * 40))
+    start = time.monotonic()
+    with pytest.raises(ServerError, match="no answer within 0.3 s"):
+        transport.status(0.3)
+    assert time.monotonic() - start < 1.0
 
 
 def test_a_server_that_is_not_there():

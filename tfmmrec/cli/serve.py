@@ -42,7 +42,7 @@ def serve(
     """Serve the newest version in a folder over gRPC and REST, and follow it as versions come and go.
 
     TensorFlow Serving itself is run where its binary or Docker with its image is here; else a small server that speaks
-    the same protocol and is meant for development. Ctrl-C or SIGTERM lets it finish what is under way.
+    the same protocol and is meant for development, which at Ctrl-C or SIGTERM finishes what is under way.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")

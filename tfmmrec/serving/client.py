@@ -25,10 +25,12 @@ import numpy as np
 
 from tfmmrec.serving.request_rows import batches, split_rows
 from tfmmrec.serving.retries import Retries
+from tfmmrec.serving.server_error import ServerError
 from tfmmrec.serving.signature_info import SignatureInfo
 from tfmmrec.types import UsageError
 
 _PATH = re.compile(r"(?:/v1/models)?/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?/?")
+_OTHER_SIGNATURE = ("INVALID_ARGUMENT", "FAILED_PRECONDITION")  # what inputs that do not fit are answered with
 _SHAPES = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME (https and grpcs where encrypted)"
 
 
@@ -90,8 +92,20 @@ class Client:
                 f"{self.address}: has no signature {signature!r}, only {', '.join(sorted(self.signatures))}"
             )
         described = self.signatures[signature]
+        try:
+            return self._ask(signature, rows)
+        except ServerError as error:
+            if error.code not in _OTHER_SIGNATURE:
+                raise
+            self._signatures = None  # perhaps another version is served by now, and wants other inputs
+            now = self.signatures.get(signature)
+            if now is None or _inputs(now) == _inputs(described):
+                raise
+        return self._ask(signature, rows)
+
+    def _ask(self, signature: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = []
-        for inputs, num_rows in batches(signature, described, rows, self._batch_size):
+        for inputs, num_rows in batches(signature, self.signatures[signature], rows, self._batch_size):
             outputs = self.predict(signature, inputs)
             answers += split_rows(outputs, num_rows, self.address)
         return answers
@@ -124,6 +138,10 @@ class Client:
 
     def _call(self, ask: Any) -> Any:
         return self._retries.call(lambda seconds: ask(seconds=seconds), self._deadline_seconds, self.address)
+
+
+def _inputs(signature: SignatureInfo) -> dict[str, tuple]:
+    return {name: (info.dtype, info.shape) for name, info in signature.inputs.items()}
 
 
 def connect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tensorflow_serving.apis import (
 from tfmmrec.serving.server_error import ServerError
 from tfmmrec.serving.signature_info import SignatureInfo, read_metadata
 
+_UNTRUSTED = re.compile("handshake|ssl|certificate", re.IGNORECASE)  # of a connection that never will be trusted
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -130,4 +132,5 @@ class GrpcTransport:
             return method(request, timeout=seconds)
         except grpc.RpcError as error:
             code, words = error.code().name, error.details() or "no words"
-            raise ServerError(code, words, self.address, is_transient=code == "UNAVAILABLE") from error
+            is_transient = code == "UNAVAILABLE" and not _UNTRUSTED.search(words)
+            raise ServerError(code, words, self.address, is_transient=is_transient) from error

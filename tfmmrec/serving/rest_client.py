@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import requests
+import urllib3
 
 from tfmmrec.serving.server_error import ServerError
 from tfmmrec.serving.signature_info import SignatureInfo, read_metadata
@@ -110,7 +111,7 @@ class RestTransport:
                 method,
                 self.address + suffix,
                 data=body,
-                timeout=seconds,
+                timeout=urllib3.Timeout(total=seconds),
                 stream=True,
                 allow_redirects=False,
                 verify=self._verify,
@@ -132,10 +133,15 @@ class RestTransport:
 
     def _read(self, response: requests.Response, end: float, seconds: float) -> bytes:
         parts = []
-        for part in response.iter_content(_CHUNK):
-            parts.append(part)
-            if time.monotonic() > end:
-                raise self._too_late(seconds)
+        try:
+            while part := response.raw.read1(_CHUNK, decode_content=True):  # what is there; not until it is so much
+                parts.append(part)
+                if time.monotonic() > end:
+                    raise self._too_late(seconds)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise self._too_late(seconds) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.exceptions.ConnectionError(error) from error
         return b"".join(parts)
 
     def _content(self, status: int, text: bytes) -> dict[str, Any]:

@@ -90,15 +90,21 @@ def run_stock_server(server: StockServer, on_start: Callable[[], None] = lambda:
         on_start: called once it has been started.
 
     Returns:
-        Its exit status.
+        Its exit status; 0 where it was asked to end, which it does by the signal itself.
     """
-    earlier = {}
+    earlier, asked = {}, []
+
+    def pass_on(number: int, _: object) -> None:
+        asked.append(number)
+        process.send_signal(signal.SIGTERM)
+
     process = subprocess.Popen(server.command, start_new_session=True)
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
-            earlier[number] = signal.signal(number, lambda *_: process.send_signal(signal.SIGTERM))
+            earlier[number] = signal.signal(number, pass_on)
         on_start()
-        return process.wait()
+        status = process.wait()
+        return 0 if asked else status
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

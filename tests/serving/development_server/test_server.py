@@ -51,6 +51,19 @@ def test_it_follows_the_folder(folder, tmp_path):
     ]
 
 
+def test_a_report_that_nobody_reads_ends_nothing(folder, tmp_path):
+    def unread(text):
+        raise SystemExit(1)
+
+    server = DevelopmentServer(folder, options=ServerOptions(**FREE), report=unread)
+    server.start()
+    write_small(tmp_path / "new", factor=5.0).rename(folder / "2")
+    _until(lambda: server.versions.current == 2)
+    (folder / "2").rename(tmp_path / "bad")
+    _until(lambda: server.versions.current == 1)
+    assert server.stop()
+
+
 def test_it_waits_for_a_first_version_that_loads(folder):
     (folder / "1").rename(folder / "away")
     server = DevelopmentServer(folder, options=ServerOptions(**FREE))

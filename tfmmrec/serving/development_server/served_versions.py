@@ -52,7 +52,7 @@ class ServedVersions:
     def __init__(self, folder: str, name: str, report: Callable[[str], None] = _LOG.info):
         self.folder = folder
         self.name = name
-        self._report = report
+        self._report = _unfailing(report)
         self._lock = threading.Lock()
         self._states: dict[int, VersionState] = {}
         self._current: ModelVersion | None = None
@@ -189,3 +189,15 @@ def _files(folder: str) -> tuple:
                 stat = os.stat(os.path.join(path, name))
                 found.append((os.path.join(path, name), stat.st_size, stat.st_mtime_ns))
     return tuple(sorted(found))
+
+
+def _unfailing(report: Callable[[str], None]) -> Callable[[str], None]:
+    """A report that never ends what it tells of: nobody may read the output any more."""
+
+    def tell(text: str) -> None:
+        try:
+            report(text)
+        except (Exception, SystemExit):
+            _LOG.warning(text)
+
+    return tell

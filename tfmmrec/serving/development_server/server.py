@@ -21,6 +21,7 @@ from tfmmrec.serving.development_server.served_versions import ServedVersions
 from tfmmrec.types import UsageError
 
 _LOG = logging.getLogger(__name__)
+_LAST_SECONDS = 5.0  # for each thread to end, after all is drained
 _SPARE_THREADS = 8  # which refuse what is too much, and tell the state
 
 
@@ -128,8 +129,8 @@ class DevelopmentServer:
             self._grpc.stop(grace=1.0).wait()
         if self._rest is not None:
             self._rest.should_exit = True
-        for thread in self._threads:
-            thread.join()
+        for thread in self._threads:  # a version that is being loaded is not waited for
+            thread.join(_LAST_SECONDS)
         self.versions.close()
         return drained
 
@@ -189,7 +190,10 @@ class DevelopmentServer:
 
     def _poll(self) -> None:
         while not self._stopping.wait(self.options.poll_seconds):
-            self.versions.poll()
+            try:
+                self.versions.poll()
+            except Exception as error:  # or no later version would ever be seen
+                _LOG.warning("looking for versions failed, and is tried again: %s", error)
 
 
 def _bracketed(host: str) -> str:
