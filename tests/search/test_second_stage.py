@@ -7,8 +7,11 @@ import pytest
 import tensorflow as tf
 
 from tfmmrec.search.cascade import CascadeScorer
+from tfmmrec.search.cell_centers import cell_centers
+from tfmmrec.search.cells import Cells
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters
+from tfmmrec.search.inverted_file import InvertedFileIndex
 from tfmmrec.search.question import by_products
 from tfmmrec.search.scorer import vectors_scorer
 from tfmmrec.search.second_stage import second_stage
@@ -24,8 +27,11 @@ NOBODY = np.zeros(BATCH, bool)
 
 
 @cache
-def _index():
-    return ExactIndex(IDS, VECTORS, codes=KINDS[:, None], values=["type=a", "type=b", "type=c"])
+def _index(probes=None):
+    tables = {"codes": KINDS[:, None], "values": ["type=a", "type=b", "type=c"]}
+    if probes is None:
+        return ExactIndex(IDS, VECTORS, **tables)
+    return InvertedFileIndex(IDS, VECTORS, cells=Cells(cell_centers(VECTORS, 8), probes), **tables)
 
 
 def _filters(exclude=(), allow=(), deny=(), k=5, min_score=-np.inf, cap=0):
@@ -35,7 +41,7 @@ def _filters(exclude=(), allow=(), deny=(), k=5, min_score=-np.inf, cap=0):
     return Filters(*lists, *(tf.constant(value, dtype) for value, dtype in zip(numbers, types, strict=True)))
 
 
-def _answer(filters, depth, seen=None, is_settled=NOBODY):
+def _answer(filters, depth, seen=None, is_settled=NOBODY, probes=None):
     asked = []
 
     def pair_scores(places, rows):
@@ -44,7 +50,7 @@ def _answer(filters, depth, seen=None, is_settled=NOBODY):
 
     seen = tf.fill([BATCH, 1], -1) if seen is None else tf.constant(seen, tf.int32)
     question = by_products(tf.constant(QUERIES), tf.constant(NOBODY))
-    found = second_stage(_index(), question, filters, seen, tf.constant(is_settled), pair_scores, depth)
+    found = second_stage(_index(probes), question, filters, seen, tf.constant(is_settled), pair_scores, depth)
     ids = [[int(id[1:]) for id in row if id] for row in found["candidate_ids"].numpy()]
     return ids, found["scores"].numpy(), asked
 
@@ -130,6 +136,20 @@ def test_settled_rows_keep_their_scores():
     assert ids[4] == np.argsort(-SCORES[4], kind="stable")[:9].tolist()
     np.testing.assert_allclose(scores[4], SCORES[4, ids[4]], rtol=1e-5)
     assert ids[0] == _expected(0, 5, 9)
+
+
+def test_what_an_inverted_file_finds_late_stands_beneath_what_was_ranked():
+    depth = 3
+    ids, scores, asked = _answer(_filters(k=40), depth, probes=1)
+    is_late = []
+    for query in range(BATCH):
+        ranked = [c for place, c in asked if place == query]
+        assert len(ranked) == depth and len(ids[query]) == 40
+        assert ids[query][:depth] == sorted(ranked, key=lambda c: -LOGITS[query, c])
+        np.testing.assert_allclose(scores[query, :depth], np.sort(LOGITS[query, ranked])[::-1], rtol=1e-5)
+        assert scores[query, depth] <= scores[query, depth - 1] - 1
+        is_late.append(np.delete(SCORES[query], ranked).max() > SCORES[query, ranked].min() + 1)
+    assert any(is_late), "the retriever has higher scores in the cells that are read later"
 
 
 def test_nothing_is_asked_for():

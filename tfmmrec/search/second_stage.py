@@ -58,7 +58,8 @@ def second_stage(
 
     def rest(length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         scores, columns = index.head(question, others, length)
-        return scores - ends + shift, columns
+        moved = tf.minimum(scores - ends, 0.0) + shift  # wider, an inverted file finds higher scores than the first
+        return tf.where(is_settled, scores, moved), columns
 
     return first_candidates(index, rest, filters, _in_order(*first))
 
