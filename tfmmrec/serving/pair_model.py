@@ -49,7 +49,7 @@ class PairModel(TwoSides):
 
         def step(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             part = slice(start, start + size)
-            query, candidate = tf.gather(query_parts, places[part]), tf.gather(self.index.parts, rows[part])
+            query, candidate = tf.gather(query_parts, places[part]), tf.gather(self.index.parts.value(), rows[part])
             return start + size, found.write(start // size, self.model.score_pairs(query, candidate, training=False))
 
         found = tf.TensorArray(tf.float32, -(-num_pairs // size), infer_shape=False, element_shape=[None])
