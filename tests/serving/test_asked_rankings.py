@@ -122,3 +122,55 @@ def test_single_requests_are_timed():
     seconds = AskedRankings(model, queries([[]] * 30)).seconds(4, num_requests=8, num_before=2)
     assert seconds.shape == (8,) and (seconds > 0).all()
     assert [inputs["k"].tolist() for _, inputs in model.asked] == [[4]] * 10
+
+
+STRINGS, LISTS = pa.large_string(), pa.large_list(pa.large_string())
+VECTORS = pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2))
+TABLE = {"path": "-", "id": "q"}
+
+
+def _asked(kind: str, entry: dict, column: pa.Array) -> np.ndarray:
+    """What a model is sent that was trained with a feature of a kind, and takes what `entry` describes."""
+    model = TableOfScores(np.zeros((len(column), 4)))
+    described = model.schema.model_dump() | {
+        "queries": TABLE | {"features": {"mood": {"kind": kind, "column": "mood"}}}
+    }
+    model.schema = Schema.model_validate(described)
+    model.signatures["recommend"]["inputs"]["query_mood"] = entry
+    asked = queries([[]] * len(column))
+    asked.features = {"mood": column}
+    return AskedRankings(model, asked).inputs(np.arange(len(column)))["query_mood"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "column", "message"),
+    [
+        (
+            "vector",
+            {"shape": [3]},
+            VECTORS,
+            "takes vectors of the shape .3.*",
+        ),
+        ("vector", {"shape": [3]}, pa.array(["a"], STRINGS), "takes vectors .* have large_string"),
+        ("number", {"shape": []}, pa.array(["a"], STRINGS), "takes numbers as the queries' mood, .* have large_string"),
+        ("image", {"shape": []}, pa.array(["a"], STRINGS), "takes bytes of kind image"),
+        ("category", {"shape": []}, pa.array([["a"]], LISTS), "takes strings as the queries' mood, .* have large_list"),
+        ("category", {"shape": []}, pa.array([1.0], pa.float32()), "takes strings .* of another schema"),
+        (
+            "category",
+            {"shape": [2], "list_length": 2},
+            pa.array([1.0], pa.float32()),
+            "takes strings or lists of these",
+        ),
+    ],
+)
+def test_queries_of_another_schema(kind, entry, column, message):
+    with pytest.raises(DataError, match=f"table: {message}"):
+        _asked(kind, entry, column)
+
+
+def test_a_single_value_is_a_list_of_one_where_the_model_takes_lists():
+    entry = {"shape": [2], "list_length": 2}
+    assert _asked("category", entry, pa.array(["sad", None], STRINGS))[:, 0].tolist() == ["sad", ""]
+    assert _asked("category", entry, pa.array([["sad", "slow"]], LISTS))[0, :2].tolist() == ["sad", "slow"]
+    assert _asked("vector", {"shape": [2]}, VECTORS).tolist() == [[1.0, 2.0]]

@@ -59,6 +59,23 @@ def test_a_version_in_service_that_cannot_be_measured(exported, tmp_path, replay
     assert "nothing says whether this one is worse" in found.checks[-1].says
 
 
+@pytest.mark.parametrize("wrong", [TypeError("no string"), tf.errors.InvalidArgumentError(None, None, "no shape")])
+def test_a_version_in_service_that_breaks(exported, wrong, monkeypatch, replayed):
+    """Whatever becomes of the older one is recorded, and can be forced."""
+    measured = []
+
+    def breaks(*arguments):
+        measured.append(1)
+        if len(measured) == 2:
+            raise wrong
+        return evaluate_exported(*arguments)
+
+    monkeypatch.setattr(blessing, "evaluate_exported", breaks)
+    found = bless(exported, policy=POLICY, in_service=exported)
+    assert [check.name for check in found.checks if not check.passed] == ["comparison"]
+    assert f"{type(wrong).__name__}: " in found.checks[-1].says and found.checks[-1].says.endswith(str(wrong))
+
+
 def test_a_model_that_answers_with_no_numbers(exported, monkeypatch, replayed):
     def diverged(*arguments):
         raise DataError("answers with scores that are NaN; its model has diverged")

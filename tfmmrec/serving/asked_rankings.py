@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
 
 from tfmmrec.embedding import raw_batch
+from tfmmrec.schema import MEDIA_KINDS, Feature
 from tfmmrec.search.filters import MAX_K
+from tfmmrec.serving.contents import as_lists, is_list
 from tfmmrec.serving.evaluation_queries import EvaluationQueries, query_entities
 from tfmmrec.serving.exported_model import ExportedModel
 from tfmmrec.types import DataError
@@ -43,6 +46,9 @@ class AskedRankings:
     Args:
         model: has `recommend`.
         queries: who asks.
+
+    Raises:
+        DataError: a feature of the queries is of another kind or shape than the model takes.
     """
 
     def __init__(self, model: ExportedModel, queries: EvaluationQueries):
@@ -54,7 +60,8 @@ class AskedRankings:
             if name in queries.features and f"query_{name}" in model.signatures["recommend"]["inputs"]
         }
         self._added = set(queries.added_ids)
-        self._entities = query_entities(queries, self._features)
+        columns = {name: self._column(name, feature) for name, feature in self._features.items()}
+        self._entities = query_entities(replace(queries, features=columns), self._features)
 
     def batches(self, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Places of queries, all when None, int `[at most 128]`: few enough for a request whose scores take 32 MiB."""
@@ -128,6 +135,22 @@ class AskedRankings:
             inputs[f"query_{name}"] = np.nan_to_num(raw) if feature.kind == "vector" else raw
         return inputs
 
+    def _column(self, name: str, feature: Feature) -> pa.Array:
+        """A feature of the queries; a single value where the model takes lists is a list of one."""
+        column, entry = self.queries.features[name], self.model.signatures["recommend"]["inputs"][f"query_{name}"]
+        takes_lists = "list_length" in entry
+        fits, expected = {
+            "vector": (_is_vector(column.type, entry), f"vectors of the shape {entry.get('shape')}"),
+            "number": (pa.types.is_floating(column.type), "numbers"),
+            **{kind: (pa.types.is_large_binary(column.type), f"bytes of kind {kind}") for kind in MEDIA_KINDS},
+        }.get(feature.kind, (_is_text(column.type, takes_lists), f"strings{' or lists of these' * takes_lists}"))
+        if not fits:
+            raise DataError(
+                f"{self.model.path}: takes {expected} as the queries' {name}, and those that it is to be measured with "
+                f"have {column.type}; it was trained on data of another schema"
+            )
+        return as_lists(column) if takes_lists else column
+
     def _request(self, rows: np.ndarray, k: int) -> dict[str, np.ndarray]:
         history, exclude = self._lengths()
         others = [self.queries.histories[row][history:] for row in rows]
@@ -159,6 +182,15 @@ class AskedRankings:
             heads.append(Head([ids[column] for column in np.flatnonzero(kept)], own, shown))
             cut[place] &= len(own) < k or own[k - 1] == own[-1]
         return heads, cut
+
+
+def _is_vector(kind: pa.DataType, entry: dict) -> bool:
+    return pa.types.is_fixed_size_list(kind) and [kind.list_size] == entry["shape"]
+
+
+def _is_text(kind: pa.DataType, takes_lists: bool) -> bool:
+    value = kind.value_type if takes_lists and is_list(kind) else kind
+    return pa.types.is_string(value) or pa.types.is_large_string(value)
 
 
 def _padded(lists: list[list[str]], length: int) -> np.ndarray:

@@ -116,8 +116,9 @@ def _compare(policy, queries, new, in_service, progress) -> tuple[tuple[Check, .
     try:
         other = load_exported(in_service)
         measured = evaluate_exported(other, queries, policy.k, progress)
-    except (DataError, UsageError) as error:  # a foreign model, or a damaged one
-        said = f"the version in service cannot be measured, so nothing says whether this one is worse: {error}"
+    except Exception as error:  # a foreign model, a damaged one, or one of another schema: no reason to fail itself
+        found_wrong = str(error) if isinstance(error, (DataError, UsageError)) else f"{type(error).__name__}: {error}"
+        said = f"the version in service cannot be measured, so nothing says whether this one is worse: {found_wrong}"
         return (Check("comparison", False, said),), {}
     other_bytes = folder_bytes(Path(other.path))
     checks = [*loss_checks(policy, found, measured)]
