@@ -103,6 +103,11 @@ def test_what_cannot_be_measured(exported, tmp_path):
     (copied / "assets.extra" / "evaluation.parquet").unlink()
     with pytest.raises(UsageError, match="carries no queries to be measured with; name a dataset with --dataset"):
         bless(copied)
+    path = copied / "assets.extra" / "signatures.json"
+    signatures = json.loads(path.read_text())
+    path.write_text(json.dumps({name: entry for name, entry in signatures.items() if name != "recommend"}))
+    with pytest.raises(UsageError, match="is a ranking model alone, which recommends nothing"):
+        bless(copied)
     with pytest.raises(DataError, match="no such folder"):
         bless(tmp_path / "nowhere")
 

@@ -96,24 +96,28 @@ def test_columns_and_files_that_are_refused(song_dataset, inputs, tmp_path):
     assert len(no_candidates()) == 0
 
 
-def test_removed_ids(tmp_path):
+def test_removed_ids(song_dataset, tmp_path):
+    schema = song_dataset.schema
     for name, content in (
         ("gone.txt", "\ufeffa\n\n b\na\n"),
         ("gone", "a\r\nb\r\n"),
-        ("gone.csv", "whatever,other\na,1\nb,2\n"),
+        ("gone.csv", "whatever\na\nb\n"),
+        ("index.csv", ",title,song\n0,x,a\n1,y,b\n"),  # as pandas writes it
         ("gone.jsonl", '{"id": "a"}\n{"id": "b"}\n'),
     ):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        assert read_removed(tmp_path / name) == ["a", "b"], name
+        assert read_removed(tmp_path / name, schema, {"a", "b"}) == ["a", "b"], name
     for name, content, message in (
         ("empty.txt", b"\n \n", "expected ids of candidates to remove, found none"),
         ("latin.txt", "é".encode("latin-1"), "expected a text file with an id a line, or a table"),
-        ("gap.csv", b"id,x\na,1\n,2\n", "gap.csv, row 2, column 'id': expected an id, found none"),
+        ("gap.csv", b"song,x\na,1\n,2\n", "gap.csv, row 2, column 'song': expected an id, found none"),
+        ("headless.csv", b"a\nb\n", "headless.csv: its heading has 'a', which is a candidate's id; begin with a line"),
+        ("others.csv", b"id,x\na,1\n", "expected a column 'song' with the ids, or one column alone, found 'id', 'x'"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):
-            read_removed(tmp_path / name)
+            read_removed(tmp_path / name, schema, {"a", "b"})
     with pytest.raises(DataError, match="gone.parquet: no such file"):
-        read_removed(tmp_path / "gone.parquet")
+        read_removed(tmp_path / "gone.parquet", schema)
     with pytest.raises(DataError, match="none.txt: expected a text file with an id a line"):
-        read_removed(tmp_path / "none.txt")
+        read_removed(tmp_path / "none.txt", schema)

@@ -14,6 +14,7 @@ from tfmmrec.serving.evaluation_queries import evaluation_queries, read_evaluati
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.policy import Policy
 from tfmmrec.serving.push_index import push_index
+from tfmmrec.serving.withdrawal import roll_back
 from tfmmrec.types import DataError, UsageError
 
 module = sys.modules["tfmmrec.serving.push_index"]  # the package's attribute of that name is the function
@@ -64,6 +65,33 @@ def test_a_dataset_s_queries_know_what_it_does_not_have(base, pushes, song_datas
     assert [*queries.query_ids] == [
         id for id, row in zip(whole.query_ids, whole.positives, strict=True) if set(row) - {"s1", "s2"}
     ]
+
+
+def test_a_source_that_was_rolled_back_meanwhile(base, tmp_path, monkeypatch):
+    name, removed = tmp_path / "songs", module.read_removed
+    for version in ("2", "3"):
+        shutil.copytree(base / "songs" / "3", name / version)
+
+    def rolled_back(*arguments):
+        roll_back(name)
+        return removed(*arguments)
+
+    monkeypatch.setattr(module, "read_removed", rolled_back)
+    with pytest.raises(UsageError, match="version 2 came into service while this one was made from version 3"):
+        push_index(name, None, base / "gone.txt")
+
+
+def test_a_ranking_model_alone(base, pushes, tmp_path):
+    name = tmp_path / "songs"
+    shutil.copytree(base / "songs", name)
+    path = name / "3" / "assets.extra" / "signatures.json"
+    signatures = json.loads(path.read_text())
+    del signatures["recommend"]
+    path.write_text(json.dumps(signatures))
+    for dataset in (None, "data"):
+        with pytest.raises(UsageError, match="is a ranking model alone, which recommends nothing"):
+            push_index(name, base / "new.parquet", dataset=dataset)
+    assert not pushes
 
 
 def test_refused_before_anything_is_encoded(base, pushes, tmp_path):

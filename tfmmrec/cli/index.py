@@ -27,7 +27,7 @@ def index(
     ] = None,
     remove: Annotated[
         Path | None,
-        typer.Option(help="Ids that shall go: one a line, or a table's first column.", show_default=False),
+        typer.Option(help="Ids that shall go: one a line, or a table's column of ids.", show_default=False),
     ] = None,
     to: Annotated[
         str | None,

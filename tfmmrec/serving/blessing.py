@@ -22,7 +22,7 @@ from tfmmrec.serving.checks import (
     size_check,
 )
 from tfmmrec.serving.evaluation_queries import EvaluationQueries, read_evaluation
-from tfmmrec.serving.exported_evaluation import ExportedEvaluation, evaluate_exported
+from tfmmrec.serving.exported_evaluation import ExportedEvaluation, check_recommends, evaluate_exported
 from tfmmrec.serving.exported_model import ExportedModel, load_exported
 from tfmmrec.serving.paths import BLESSING_FILE
 from tfmmrec.serving.policy import Policy
@@ -87,6 +87,7 @@ def bless(
         UsageError: it carries no queries, or is a ranking model alone.
     """
     policy, model = policy or Policy(), load_exported(folder)
+    check_recommends(model)
     queries = queries if queries is not None else read_evaluation(model.path)
     if queries is None:
         raise UsageError("the model carries no queries to be measured with; name a dataset with --dataset")

@@ -18,6 +18,7 @@ import numpy as np
 from tfmmrec.metrics.ranking import RankedGroups, ndcg, recall
 from tfmmrec.search.filters import MAX_K
 from tfmmrec.serving.asked_rankings import AskedRankings, Head
+from tfmmrec.serving.described_model import DescribedModel
 from tfmmrec.serving.evaluation_queries import EvaluationQueries
 from tfmmrec.serving.exported_model import ExportedModel, load_exported
 from tfmmrec.types import DataError, UsageError
@@ -82,11 +83,7 @@ def evaluate_exported(
     if not len(queries):
         raise DataError("there are no queries to measure an exported model with")
     model = folder if isinstance(folder, ExportedModel) else load_exported(folder)
-    if "recommend" not in model.signatures:
-        raise UsageError(
-            f"{model.path}: {model.about['model']} is a ranking model alone, which recommends nothing that could be "
-            "measured; export it behind a retrieval model: tfmmrec export RUN --retriever RUN (retriever=RUN)"
-        )
+    check_recommends(model)
     asked = AskedRankings(model, queries)
     heads = []
     for rows in asked.batches():
@@ -107,6 +104,19 @@ def evaluate_exported(
         asked.seconds(k),
         [*notes, *_added(asked, recommended, k)],
     )
+
+
+def check_recommends(model: DescribedModel) -> None:
+    """Looks whether a model can be measured at all.
+
+    Raises:
+        UsageError: a ranking model alone.
+    """
+    if "recommend" not in model.signatures:
+        raise UsageError(
+            f"{model.path}: {model.about['model']} is a ranking model alone, which recommends nothing that could be "
+            "measured; export it behind a retrieval model: tfmmrec export RUN --retriever RUN (retriever=RUN)"
+        )
 
 
 def _added(asked: AskedRankings, recommended: Counter, k: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,19 +79,22 @@ def read_ids(path: str | Path, schema: Schema) -> list[str]:
     return _ids(_table(path, "new candidates"), _as_table(schema).id)
 
 
-def read_removed(path: str | Path) -> list[str]:
-    """The ids in a file, each once: one a line, or the first column of a table.
+def read_removed(path: str | Path, schema: Schema, indexed: Collection[str] = ()) -> list[str]:
+    """The ids in a file, each once: one a line, or a column of a table: that named as the dataset's, or the only one.
+
+    Args:
+        path: a table by its name's end, else a text.
+        schema: of the dataset that the model was trained on.
+        indexed: the ids of the index, by which a table without a heading is known.
 
     Raises:
-        DataError: no such file, not a text in UTF-8, no id in it, or a row of a table without one.
+        DataError: no such file, not a text in UTF-8, no id in it, or a row of a table without one; a table of which it
+            cannot be told where the ids stand.
     """
     path = Path(path)
     if format_of(path):
         table = _table(path, "removed candidates")
-        names = table.column_names()
-        if not names:
-            raise DataError(f"{path}: expected ids in its first column, found no column")
-        ids = _ids(table, names[0])
+        ids = _ids(table, _id_column(table, _as_table(schema).id, indexed))
     else:
         try:
             ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -102,6 +105,20 @@ def read_removed(path: str | Path) -> list[str]:
     if not ids:
         raise DataError(f"{path}: expected ids of candidates to remove, found none")
     return list(dict.fromkeys(ids))
+
+
+def _id_column(table: FileTable, wanted: str, indexed: Collection[str]) -> str:
+    names = table.column_names()
+    headless = [name for name in names if name in indexed]
+    if headless:
+        raise DataError(
+            f"{table.name}: its heading has {headless[0]!r}, which is a candidate's id; begin with a line with the "
+            f"columns' names, {wanted!r} for the ids, or give a text file (.txt) with an id a line"
+        )
+    if wanted not in names and len(names) != 1:
+        found = ", ".join(map(repr, names)) or "no column"
+        raise DataError(f"{table.name}: expected a column {wanted!r} with the ids, or one column alone, found {found}")
+    return wanted if wanted in names else names[0]
 
 
 def _ids(table: FileTable, column: str) -> list[str]:

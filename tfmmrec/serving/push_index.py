@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfmmrec.data.dataset import load_dataset
-from tfmmrec.schema import Schema
+from tfmmrec.serving.described_model import DescribedModel, read_description
 from tfmmrec.serving.evaluation_queries import (
     EvaluationQueries,
     evaluation_queries,
@@ -15,11 +17,11 @@ from tfmmrec.serving.evaluation_queries import (
     with_added,
     without_candidates,
 )
-from tfmmrec.serving.exported_model import read_extra
+from tfmmrec.serving.exported_evaluation import check_recommends
 from tfmmrec.serving.new_candidates import read_ids, read_removed
 from tfmmrec.serving.paths import model_folder
 from tfmmrec.serving.policy import Policy
-from tfmmrec.serving.push import Pushed, push_model
+from tfmmrec.serving.push import Pushed, check_follows, push_model
 from tfmmrec.serving.refresh import Refreshed, refresh_index
 from tfmmrec.serving.versions import Versions
 from tfmmrec.types import UsageError
@@ -48,33 +50,42 @@ def push_index(
         progress: called with (what, done, in all).
 
     Raises:
-        UsageError: as `refresh_index` and `push_model`; also a model that carries no queries, without a dataset.
+        UsageError: as `refresh_index` and `push_model`; also a model that carries no queries, without a dataset,
+            or a ranking model alone.
         DataError: as these; also no version there.
     """
-    source = model_folder(Versions(to).shown)
-    gone = None if removed is None else read_removed(removed)
-    queries = None if dataset is None else _queries(source, dataset, candidates, gone or [])
-    if dataset is None and read_evaluation(source) is None:  # before anything is encoded
-        raise UsageError(f"{source}: carries no queries to be measured with; name a dataset with --dataset")
-    done: list[Refreshed] = []
-
-    def write(folder: Path) -> None:
-        done.append(refresh_index(source, folder, candidates, gone, progress))
-
+    versions = Versions(to)
+    source = model_folder(versions.shown)
+    follows, done = int(Path(source).name), []
     files = {"candidates": candidates, "removed": removed, "dataset": dataset}
-    origin = {"version": int(Path(source).name)}
-    origin |= {name: None if path is None else os.path.realpath(path) for name, path in files.items()}
-    pushed = push_model(write, to, policy, force, queries, origin, progress, follows=origin["version"])
+    origin = {name: None if path is None else os.path.realpath(path) for name, path in files.items()}
+    try:
+        model = read_description(source)
+        check_recommends(model)
+        ids = set(model.candidates["candidate_id"].to_pylist())
+        gone = None if removed is None else read_removed(removed, model.schema, ids)
+        queries = None if dataset is None else _queries(model, dataset, candidates, gone or [])
+        if dataset is None and read_evaluation(source) is None:  # before anything is encoded
+            raise UsageError(f"{source}: carries no queries to be measured with; name a dataset with --dataset")
+
+        def write(folder: Path) -> None:
+            done.append(refresh_index(source, folder, candidates, gone, progress))
+
+        origin = {"version": follows, **origin}
+        pushed = push_model(write, to, policy, force, queries, origin, progress, follows=follows)
+    except (OSError, ValueError, tf.errors.OpError):
+        check_follows(versions, follows)  # a rollback may have moved what was read
+        raise
     return done[0], pushed
 
 
-def _queries(source: str, folder: str | Path, candidates: str | Path | None, removed: list[str]) -> EvaluationQueries:
-    seed = read_extra(source, "model.json")["seed"]
-    length = read_extra(source, "signatures.json")["recommend"]["inputs"]["history"]["list_length"]
+def _queries(
+    model: DescribedModel, folder: str | Path, candidates: str | Path | None, removed: list[str]
+) -> EvaluationQueries:
+    length = model.signatures["recommend"]["inputs"]["history"]["list_length"]
     dataset = load_dataset(folder)
-    queries = without_candidates(evaluation_queries(dataset, seed=seed, history_length=length), removed)
+    queries = without_candidates(evaluation_queries(dataset, seed=model.about["seed"], history_length=length), removed)
     if candidates is None:
         return queries
-    schema = Schema.model_validate(read_extra(source, "schema.json"))
-    new = read_ids(candidates, schema)
+    new = read_ids(candidates, model.schema)
     return with_added(queries, [id for id, row in zip(new, dataset.candidates.row_of(new), strict=True) if row < 0])

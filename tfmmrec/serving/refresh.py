@@ -64,8 +64,9 @@ def refresh_index(
         raise UsageError(f"{model.path}: only an export on this machine can be refreshed; copy it here first")
     if "embed_candidate" not in model.signatures:
         raise UsageError(f"{model.path}: {model.about['model']} has no index of candidates that could be refreshed")
-    gone = read_removed(removed) if isinstance(removed, str | Path) else list(removed or ())
     before = read_contents(model.path)
+    from_file = isinstance(removed, str | Path)
+    gone = read_removed(removed, model.schema, set(before.ids)) if from_file else list(removed or ())
     new = _read(model, before, candidates)
     both = sorted(set(gone) & set(new.contents.ids))
     if both:
