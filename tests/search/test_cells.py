@@ -53,6 +53,22 @@ def test_cells_without_a_candidate():
     assert cells.scan(tf.ones([1, 8]), False, tf.constant(9)).rows.numpy().tolist() == [0] + [-1] * (TILE_ROWS - 1)
 
 
+@pytest.mark.parametrize("has_cosines", [False, True])
+def test_a_cell_without_a_candidate_takes_no_other_s_place(has_cosines):
+    """All mean scores are below 0, which is what the mean of nothing gives."""
+    query = np.ones((1, 8), np.float32)
+    below = np.flatnonzero((VECTORS.sum(axis=1) < 0) & np.isin(NEAREST, [1, 4, 6]))
+    cells, owners = _filled(vectors=VECTORS[below], directions=DIRECTIONS[below]), NEAREST[below]
+    table = (DIRECTIONS if has_cosines else VECTORS)[below]
+    scores = np.full((1, 9), -np.inf)
+    for cell in np.unique(owners):
+        scores[0, cell] = table[owners == cell].mean(axis=0) @ query[0]
+    assert np.isfinite(scores).sum() == 3 and scores.max() < 0
+    np.testing.assert_allclose(cells.mean_scores(tf.constant(query), has_cosines), scores, rtol=1e-4)
+    rows = cells.scan(tf.constant(query), has_cosines, tf.constant(1)).rows.numpy()
+    assert sorted(rows[rows >= 0]) == np.flatnonzero(owners == scores.argmax()).tolist()
+
+
 def test_a_dimension_without_values_in_int8():
     cells = _filled("int8", VECTORS * np.array([0] + [1] * 7, np.float32))
     assert cells.tiles.dtype == tf.int8 and cells.scale.numpy()[0] == 0

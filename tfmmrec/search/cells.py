@@ -126,8 +126,7 @@ class Cells(tf.Module):
             has_cosines: whether scores are cosines.
             num_cells: int32 scalar, how many.
         """
-        table = self.directions if has_cosines else self.means
-        cells = tf.math.top_k(tf.linalg.matvec(table, vector[0]), num_cells, sorted=False).indices
+        cells = tf.math.top_k(self.mean_scores(vector, has_cosines)[0], num_cells, sorted=False).indices
         pieces = tf.raw_ops.RaggedRange(
             starts=tf.gather(self.starts.value(), cells), limits=tf.gather(self.starts.value(), cells + 1), deltas=1
         )
@@ -136,6 +135,12 @@ class Cells(tf.Module):
         flat = tf.reshape(vectors, [-1, self.centers.shape[1]])
         products = tf.matmul(vector * self.scale, flat, transpose_b=True)
         return Scanned(tf.reshape(tf.gather(self.tile_rows.value(), numbers), [-1]), products)
+
+    def mean_scores(self, vectors: tf.Tensor, has_cosines: bool) -> tf.Tensor:
+        """Of the candidates of each cell, by vectors `[n, dim]`: float32 `[n, num_cells]`, −inf where it has none."""
+        table, starts = self.directions if has_cosines else self.means, self.starts.value()
+        scores = tf.matmul(vectors, table, transpose_b=True)
+        return tf.where(starts[1:] > starts[:-1], scores, -float("inf"))
 
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""

@@ -76,7 +76,8 @@ def _ranks(index: InvertedFileIndex, queries: np.ndarray, best: np.ndarray) -> n
     per_tile = np.repeat(np.arange(cells.num_cells), np.diff(cells.starts.numpy()))
     rows, owners = cells.tile_rows.numpy(), np.zeros(int(index.num_candidates), np.int64)
     owners[rows[rows >= 0]] = np.repeat(per_tile[:, None], rows.shape[1], axis=1)[rows >= 0]
-    order = np.argsort(-(queries @ cells.means.numpy().T), axis=1, kind="stable")
+    means = cells.mean_scores(tf.constant(queries, tf.float32), has_cosines=False).numpy()
+    order = np.argsort(-means, axis=1, kind="stable")
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.broadcast_to(np.arange(cells.num_cells), order.shape), axis=1)
     return np.take_along_axis(places, owners[best], axis=1)
