@@ -87,8 +87,15 @@ def test_queries_are_compared_with_themselves():
 
 def test_what_cannot_be_compared():
     some = np.full(9, 0.5)
-    (few,) = loss_checks(Policy(), evaluated(all=0 * some), evaluated(all=some))
-    assert few.passed and few.says == "ndcg@20 of all: 9 queries in common are too few to compare"
+    few, cold = loss_checks(Policy(), evaluated(all=some, cold=0 * some), evaluated(all=some, cold=some))
+    assert cold.passed and cold.says == "ndcg@20 of cold: 9 queries in common are too few to compare"
+    assert not few.passed and (few.value, few.limit) == (9.0, 10.0)
+    assert few.says == (
+        "ndcg@20 of all: 9 queries in common are too few to compare, so nothing says whether more is lost than "
+        "allowed; it takes 10 (min_queries)"
+    )
+    (enough,) = loss_checks(Policy(min_queries=9), evaluated(all=some), evaluated(all=some))
+    assert enough.passed and enough.value == 0.0
     first, gone = loss_checks(Policy(), evaluated(all=np.ones(20)), evaluated(all=np.zeros(20), cold=np.ones(20)))
     assert first.passed and first.says.endswith("nothing that could be lost")
     assert gone.says == "ndcg@20 of cold: 0 queries in common are too few to compare"

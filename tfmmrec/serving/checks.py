@@ -8,7 +8,8 @@ L is known up to chance, for other queries would have been drawn as well. U is t
 the `confidence` quantile of L over resampled queries, both models on the same ones (paired bootstrap, Efron &
 Tibshirani 1993). A model falls short where U is above `max_loss`: it must show that not more is lost. The other way
 round, to refuse only what is worse for certain, would let anything pass where there are few queries; this way few
-queries ask for a generous policy, or for `--force`. The same model has L = U = 0, however few they are.
+queries ask for a generous policy, or for `--force`. The same model has L = U = 0, however few they are. With fewer
+queries in common than `min_queries` nothing is compared: the slice all then falls short, others are left out.
 """
 
 from __future__ import annotations
@@ -143,7 +144,11 @@ def _paired(policy: Policy, new: SliceScores | None, old: SliceScores) -> tuple[
 def _loss_check(policy: Policy, name: str, allowed: float, new: np.ndarray, old: np.ndarray) -> Check:
     title, what = f"loss of {name}", f"{policy.metric}@{policy.k} of {name}"
     if new.size < policy.min_queries:
-        return Check(title, True, f"{what}: {new.size} queries in common are too few to compare")
+        few = f"{what}: {new.size} queries in common are too few to compare"
+        if name != "all":
+            return Check(title, True, few)
+        said = f"{few}, so nothing says whether more is lost than allowed; it takes {policy.min_queries} (min_queries)"
+        return Check(title, False, said, float(new.size), float(policy.min_queries))
     means = f"{what}: {old.mean():.4f} → {new.mean():.4f} ({new.size} queries)"
     if not old.mean() > 0.0:
         return Check(title, True, f"{means}, nothing that could be lost", 0.0, allowed)

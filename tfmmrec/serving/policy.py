@@ -30,7 +30,7 @@ class Policy(BaseModel):
             are not named keep their defaults (.05, of cold .1).
         confidence: how sure it must be that not more is lost, one-sided.
         num_samples: of the bootstrap.
-        min_queries: slices with fewer queries in common are not compared.
+        min_queries: slices with fewer queries in common are not compared, and the slice all falls short then.
         max_p50_ms: of single requests, in milliseconds; None for no limit.
         max_p99_ms: the same of the slowest hundredth.
         max_latency_ratio: how many times the median of the version in service it may take; None for no limit.
