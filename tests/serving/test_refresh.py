@@ -199,6 +199,12 @@ def test_a_candidate_that_the_model_cannot_encode_is_left_out(smaller, song_data
     np.testing.assert_array_equal(tables(new)["vectors"][:LESS], before)
     assert new.display_of(["s0"]) == load_exported(smaller).display_of(["s0"])
     assert new.rows_of(["s26", "s27"]) == [26, -1]
+    broken = write_candidates(tmp_path / "broken.parquet", song_dataset, [0, 27], title=["broken"] * 2)
+    with pytest.raises(
+        DataError, match="none of its 2 candidates can be encoded, and none is removed, .* row 1: it has"
+    ):
+        refresh_index(model, tmp_path / "newest", broken, ["s999"])
+    assert not (tmp_path / "newest").exists()
 
 
 def test_refusals(smaller, song_dataset, tmp_path):

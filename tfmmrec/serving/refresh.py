@@ -55,7 +55,7 @@ def refresh_index(
         UsageError: neither candidates nor removed ones, a model without an index, a folder that is not of this machine,
             or nothing would be left.
         DataError: not an export that remembers its candidates; a table that does not fit it; an id that is to be added
-            and removed at once.
+            and removed at once; candidates none of which can be encoded, where none is removed.
     """
     if candidates is None and removed is None:
         raise UsageError("nothing is asked of the index; give new candidates, or some to remove")
@@ -73,6 +73,12 @@ def refresh_index(
         raise DataError(f"{candidates}: {both[0]!r} is to be removed, too; leave it out of one of the two files")
     encoded = encode_candidates(model, new.entities, new.differing, before.looked_at, progress)
     new = new.without(encoded.unusable)
+    if encoded.unusable and not len(new.rows) and not set(gone) & set(before.ids):
+        row, wrong = next(iter(encoded.unusable.items()))
+        raise DataError(
+            f"{candidates}: none of its {len(encoded.unusable)} candidates can be encoded, and none is removed, so the "
+            f"index would stay as it is; row {row + 1}: {wrong}"
+        )
     merged = merge(before.ids, gone, new.contents.ids)
     if not len(merged):
         raise UsageError("every candidate is to be removed, and an index needs at least one; keep some")
