@@ -8,7 +8,7 @@ import shutil
 import pytest
 import tensorflow as tf
 
-from tfmmrec.serving import blessing
+from tfmmrec.serving import blessing, catalogue_changes
 from tfmmrec.serving.blessing import bless, write_blessing
 from tfmmrec.serving.checks import Check
 from tfmmrec.serving.evaluation_queries import read_evaluation
@@ -74,6 +74,18 @@ def test_a_version_in_service_that_breaks(exported, wrong, monkeypatch, replayed
     found = bless(exported, policy=POLICY, in_service=exported)
     assert [check.name for check in found.checks if not check.passed] == ["comparison"]
     assert f"{type(wrong).__name__}: " in found.checks[-1].says and found.checks[-1].says.endswith(str(wrong))
+
+
+def test_what_only_the_version_in_service_has_takes_no_places(exported, smaller_export, replayed, monkeypatch):
+    """26 of the same model's 30 songs: with the others left out of both, nothing is lost, whatever they were ranked."""
+    monkeypatch.setattr(catalogue_changes, "read_removed_ids", lambda folder: ["s2", "s28"])
+    found = bless(smaller_export, policy=POLICY, in_service=exported)
+    assert {check.name: check for check in found.checks}["loss of all"].value == pytest.approx(0.0, abs=1e-6)
+    first, second = found.described()["notes"][-2:]
+    assert first.startswith("4 candidates of the version in service are not in this one") and "s26, s27, s28" in first
+    assert second == "1 candidates that were removed come back with this version: s2"
+    alone = evaluate_exported(exported, read_evaluation(smaller_export), 5).slices["all"].ndcg.mean()
+    assert alone < found.figures["in_service"]["slices"]["all"]["ndcg"], "they would have taken places"
 
 
 def test_a_model_that_answers_with_no_numbers(exported, monkeypatch, replayed):

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfmmrec.serving.catalogue_changes import read_removed_ids
 from tfmmrec.serving.contents import Contents, read_contents
 from tfmmrec.serving.evaluation_queries import read_evaluation
 from tfmmrec.serving.exported_model import load_exported
@@ -35,6 +36,7 @@ def test_what_is_kept_and_what_is_written_anew(model, tmp_path):
     extra = tmp_path / "assets.extra"
     assert not (extra / "blessing.json").exists() and not (extra / "evaluation.parquet").exists()
     assert (extra / "note.txt").read_text() == "of the operator" and (extra / "tf_serving_warmup_requests").exists()
+    assert read_removed_ids(tmp_path) == ["s0"]
     about = json.loads((extra / "model.json").read_text())
     assert about == model.about | {"num_candidates": 26, "refreshed": done.counts()}
     assert read_evaluation(tmp_path) is None
@@ -46,6 +48,17 @@ def test_what_is_kept_and_what_is_written_anew(model, tmp_path):
     assert shown.slice(0, 1).to_pylist() == [{"candidate_id": "s1", "title": "another", "mood": None}]
     assert shown.slice(25, 1).to_pylist() == [{"candidate_id": "n", "title": "new", "mood": None}]
     assert shown.slice(1, 24).to_pylist() == model.candidates.slice(2, 24).to_pylist()
+
+
+def test_what_was_measured_of_an_index_with_other_candidates_is_no_more(model, tmp_path, monkeypatch):
+    measured = {"kind": "ivf", "cells": 4, "probes": 2, "queries": 12, "recall@26": 0.99}
+    monkeypatch.setattr(model, "about", model.about | {"index": measured})
+    old = read_contents(model.path)
+    merged = Merge(np.arange(26), np.full(26, -1))
+    done = Refreshed(26, added=0, changed=0, unchanged=0, removed=0, encoded=0)
+    write_refreshed_assets(model, tmp_path, merged, old, model.candidates.slice(0, 0), [], done)
+    about = json.loads((tmp_path / "assets.extra" / "model.json").read_text())
+    assert about["index"] == {"kind": "ivf", "cells": 4, "probes": 2}
 
 
 def test_counts():

@@ -9,6 +9,7 @@
 | metrics.json | of the run, where it has been evaluated |
 | candidates.parquet | candidate_id and the display columns, in the order of the index |
 | contents.parquet | what the candidates' contents were, see `contents` |
+| removed.json | of a refreshed export: ids that were removed, see `catalogue_changes` |
 | evaluation.parquet | queries of the test to measure the model with, see `evaluation_queries`; may be left out |
 | tf_serving_warmup_requests | see `warmup` |
 """
@@ -109,6 +110,6 @@ def size_of(variable: tf.Variable) -> dict[str, Any]:
     return {"shape": list(array.shape), "dtype": variable.dtype.name, "bytes": size}
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file as people read it."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfmmrec.serving.asked_rankings import AskedRankings
+from tfmmrec.serving.catalogue_changes import catalogue_changes
 from tfmmrec.serving.checks import (
     Check,
     absolute_checks,
@@ -21,7 +22,7 @@ from tfmmrec.serving.checks import (
     milliseconds,
     size_check,
 )
-from tfmmrec.serving.evaluation_queries import EvaluationQueries, read_evaluation
+from tfmmrec.serving.evaluation_queries import EvaluationQueries, read_evaluation, with_added
 from tfmmrec.serving.exported_evaluation import ExportedEvaluation, check_recommends, evaluate_exported
 from tfmmrec.serving.exported_model import ExportedModel, load_exported
 from tfmmrec.serving.paths import BLESSING_FILE
@@ -42,7 +43,7 @@ class Blessing:
         policy: what it was held against.
         checks: all that was looked at.
         figures: "model" and, where there is one, "in_service": their metrics by slice, coverage, milliseconds, bytes.
-        notes: what was measured otherwise than usual.
+        notes: what was measured otherwise than usual, and which candidates would go and come back.
     """
 
     policy: Policy
@@ -100,9 +101,10 @@ def bless(
     checks = (replayed, *absolute_checks(policy, found, model.candidates.num_rows, num_bytes))
     figures, notes = {"model": _figures(found, num_bytes)}, tuple(found.notes)
     if in_service is not None:
-        compared, other = _compare(policy, queries, (model, found, num_bytes), in_service, progress)
+        compared, other, noted = _compare(policy, queries, (model, found, num_bytes), in_service, progress)
         checks += compared
         figures["in_service"] = other
+        notes += noted
     return Blessing(policy, checks, figures, notes)
 
 
@@ -112,20 +114,24 @@ def write_blessing(folder: Path, content: dict[str, Any]) -> None:
     (folder / BLESSING_FILE).write_text(text, encoding="utf-8")
 
 
-def _compare(policy, queries, new, in_service, progress) -> tuple[tuple[Check, ...], dict[str, Any]]:
+def _compare(policy, queries, new, in_service, progress) -> tuple[tuple[Check, ...], dict[str, Any], tuple[str, ...]]:
     model, found, num_bytes = new
+    noted: list[str] = []
     try:
         other = load_exported(in_service)
+        changes = catalogue_changes(model, other)
+        noted = changes.notes()
+        queries = with_added(queries, changes.missing)  # which would take places from what both can find
         measured = evaluate_exported(other, queries, policy.k, progress)
     except Exception as error:  # a foreign model, a damaged one, or one of another schema: no reason to fail itself
         found_wrong = str(error) if isinstance(error, (DataError, UsageError)) else f"{type(error).__name__}: {error}"
         said = f"the version in service cannot be measured, so nothing says whether this one is worse: {found_wrong}"
-        return (Check("comparison", False, said),), {}
+        return (Check("comparison", False, said),), {}, tuple(noted)
     other_bytes = folder_bytes(Path(other.path))
     checks = [*loss_checks(policy, found, measured)]
     checks.append(_latency(policy, (model, found), (other, measured), queries))
     checks.append(size_check(policy, num_bytes, other_bytes))
-    return tuple(check for check in checks if check is not None), _figures(measured, other_bytes)
+    return tuple(check for check in checks if check is not None), _figures(measured, other_bytes), tuple(noted)
 
 
 def _latency(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tfmmrec.data.issues import Issue
 from tfmmrec.serving.assets import size_of, write_json
+from tfmmrec.serving.catalogue_changes import write_removed_ids
 from tfmmrec.serving.contents import CONTENTS_FILE, Contents, write_contents
 from tfmmrec.serving.evaluation_queries import (
     EVALUATION_FILE,
@@ -96,8 +97,17 @@ def write_refreshed_assets(
                 f"{len(queries) - len(left)} of the {len(queries)} queries that it is measured with looked for removed "
                 "candidates only, and are left out"
             )
-    write_json(to / MODEL_FILE, model.about | {"num_candidates": len(merged), "refreshed": done.counts()})
+    write_removed_ids(to, model.path, removed, contents.ids)
+    write_json(to / MODEL_FILE, _about(model) | {"num_candidates": len(merged), "refreshed": done.counts()})
     write_json(extra / "size.json", _sizes(model))
+
+
+def _about(model: ExportedModel) -> dict[str, Any]:
+    """The old one's, without what was measured of an inverted file with its candidates."""
+    if "index" not in model.about:
+        return model.about
+    kept = {key: value for key, value in model.about["index"].items() if key != "queries" and "@" not in key}
+    return model.about | {"index": kept}
 
 
 def _sizes(model: ExportedModel) -> dict[str, Any]:
