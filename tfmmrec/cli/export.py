@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfmmrec.cli import index_options
 from tfmmrec.cli.output import Json, console, table
 
 
@@ -34,21 +35,11 @@ def export(
             help="Leave out the up to 2,000 queries of the test, with histories, that an export can be measured with.",
         ),
     ] = False,
-    index: Annotated[
-        str, typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), or scann.")
-    ] = "auto",
-    index_cells: Annotated[
-        int | None, typer.Option(help="Cells of an ivf index; the root of the candidates by default.", min=1)
-    ] = None,
-    index_probes: Annotated[
-        int | None, typer.Option(help="Cells a query reads; by default as many as --index-recall needs.", min=1)
-    ] = None,
-    index_dtype: Annotated[
-        str, typer.Option(help="int8, bfloat16 or float32: the vectors in the cells. Scores are exact all the same.")
-    ] = "int8",
-    index_recall: Annotated[
-        float, typer.Option(help="How much of the exact best 100 the dataset's queries shall find.", min=0.01, max=1)
-    ] = 0.95,
+    index: index_options.Kind = "auto",
+    index_cells: index_options.Cells = None,
+    index_probes: index_options.Probes = None,
+    index_dtype: index_options.Dtype = "int8",
+    index_recall: index_options.Recall = 0.95,
     json: Json = False,
 ) -> dict[str, Any]:
     """Write a run's model with all signatures and an index of its candidates, whole or not at all.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfmmrec.cli import index_options
 from tfmmrec.cli import policy_options as options
 from tfmmrec.cli.output import Json
 from tfmmrec.cli.push_report import report_push
@@ -26,9 +27,11 @@ def push(
             show_default=False,
         ),
     ] = None,
-    index: Annotated[
-        str, typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), or scann.")
-    ] = "auto",
+    index: index_options.Kind = "auto",
+    index_cells: index_options.Cells = None,
+    index_probes: index_options.Probes = None,
+    index_dtype: index_options.Dtype = "int8",
+    index_recall: index_options.Recall = 0.95,
     policy: options.PolicyFile = None,
     min_recall: options.MinRecall = None,
     min_coverage: options.MinCoverage = None,
@@ -51,7 +54,7 @@ def push(
     from tfmmrec.search.index_settings import IndexSettings
     from tfmmrec.serving.push import push_run
 
-    settings = IndexSettings(index)
+    settings = IndexSettings(index, index_cells, index_probes, index_dtype, index_recall)
     wanted = options.policy_of(
         policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
     )
