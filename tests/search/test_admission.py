@@ -38,6 +38,8 @@ def test_what_is_allowed_and_denied(index):
     for row in range(2):
         one = found.row(row).block(index, tf.constant(SCORES.copy()[row : row + 1]), 0)
         np.testing.assert_array_equal(one, expected[row : row + 1])
+    turned = found.some(tf.constant([1, 0])).block(index, tf.constant(SCORES[::-1].copy()), 0)
+    np.testing.assert_array_equal(turned, expected[::-1])
 
 
 def test_codes_are_fetched_only_where_something_is_restricted(index):

@@ -2,15 +2,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmmrec.search.capped_head import capped_head, rank_within
+from tfmmrec.search.capped_head import capped_head, rank_within, room
 from tfmmrec.search.top_k import two_stage_top_k
 
 
-def _capped(scores, first, categories, cap, min_score, wanted):
+def _capped(scores, first, categories, cap, min_score, wanted, **given):
     size = tf.size(categories)
-    return capped_head(
-        lambda length: two_stage_top_k(scores, length), first, _of(categories), size, cap, min_score, wanted
-    )
+    return capped_head(_head(scores), first, _of(categories), size, cap, min_score, wanted, **given)
+
+
+def _head(scores, asked=None):
+    """Of whole rows; `asked` gets the length and the places of every call, also from inside of a graph."""
+
+    def head(length, places):
+        own = tf.range(tf.shape(scores)[0]) if places is None else places
+        if asked is not None:
+            tf.py_function(lambda *now: asked.append((int(now[0]), now[1].numpy().tolist())), [length, own], [])
+        return two_stage_top_k(tf.gather(scores, own), length)
+
+    return head
 
 
 def _of(categories):
@@ -41,7 +51,8 @@ def test_equals_taking_one_after_the_other(seed):
     cap = random.integers(-1, 4, batch).astype(np.int32)
     wanted = random.integers(0, 40, batch).astype(np.int32)
     least = random.choice([-np.inf, 10.0, np.nan], batch).astype(np.float32)
-    top = tf.function(_capped, autograph=False, reduce_retracing=True)
+    at_once = int(random.choice([1, 500, 10**6]))
+    top = tf.function(lambda *given: _capped(*given, scores_at_once=at_once), autograph=False)
     values, columns = top(scores, None, *(tf.constant(value) for value in (categories, cap, least, wanted)))
     assert values.shape == columns.shape == (batch, wanted.max())
     for row in range(batch):
@@ -62,14 +73,10 @@ def test_the_head_is_lengthened_as_far_as_it_takes():
     np.testing.assert_array_equal(values, [[2000, 1000, 999]])
 
 
-@pytest.mark.parametrize(("wanted", "asked"), [(2, []), (4, [4]), (9, [9])])
+@pytest.mark.parametrize(("wanted", "asked"), [(2, []), (4, [(4, [0])]), (9, [(5, [0])])])
 def test_what_stands_first_is_counted_and_the_rest_is_asked_for_when_it_is_needed(wanted, asked):
     lengths = []
-
-    def head(length):
-        tf.py_function(lambda asked: lengths.append(int(asked)), [length], [])  # also from inside of a graph
-        return two_stage_top_k(tf.constant([[3.0, 2.0, 1.0, -np.inf, -np.inf]]), length)
-
+    head = _head(tf.constant([[3.0, 2.0, 1.0, -np.inf, -np.inf]]), lengths)
     first = tf.constant([[9.0, 8.0, 7.0]]), tf.constant([[3, 4, 0]])
     categories = tf.constant([-1, 0, 0, 1, 1])
     bounds = tf.constant([0]), tf.constant([-np.inf]), tf.constant([wanted])
@@ -78,6 +85,38 @@ def test_what_stands_first_is_counted_and_the_rest_is_asked_for_when_it_is_neede
     best = [9, 8, 7, 3, 2, 1][:wanted]
     np.testing.assert_array_equal(values, [best + [-np.inf] * (wanted - len(best))])
     np.testing.assert_array_equal(rows[:, : len(best)], [[3, 4, 0, 0, 1, 2][:wanted]])
+
+
+def test_a_cap_that_cannot_be_filled_is_not_looked_for_in_the_whole_catalogue():
+    """Ten are wanted, one of each of eight categories, which the best 40 of 5,000 have all: nothing more is asked."""
+    asked, size = [], 5000
+    categories = np.arange(size, dtype=np.int32) % 8
+    scores = np.tile(np.arange(size, 0, -1, dtype=np.float32), (2, 1))
+    bounds = tf.constant([1, 0]), tf.constant([np.nan, np.nan]), tf.constant([10, 10])
+    values, rows = capped_head(_head(scores, asked), None, _of(categories), size, *bounds)
+    assert asked == [(40, [0, 1])]
+    np.testing.assert_array_equal(rows[0, :8], np.arange(8))
+    assert np.isneginf(values[0, 8:]).all()
+    np.testing.assert_array_equal(rows[1], np.arange(10))
+
+
+def test_only_short_rows_get_longer_heads_some_at_a_time_and_none_beyond_the_catalogue():
+    asked, size = [], 300
+    categories = np.where(np.arange(size) < 299, 0, 1).astype(np.int32)
+    scores = np.tile(np.arange(size, 0, -1, dtype=np.float32), (4, 1))
+    bounds = tf.constant([1, 0, 1, 1]), tf.fill([4], np.nan), tf.fill([4], 2)
+    values, rows = capped_head(_head(scores, asked), None, _of(categories), size, *bounds, scores_at_once=64)
+    # 64 scores are two heads of 32, and less than one of 128
+    assert asked[:3] == [(8, [0, 1, 2, 3]), (32, [0, 2]), (32, [3])]
+    assert asked[3:] == [(length, [place]) for length in (128, 300) for place in (0, 2, 3)]
+    np.testing.assert_array_equal(rows, [[0, 299], [0, 1], [0, 299], [0, 299]])
+    np.testing.assert_array_equal(values, [[300, 1], [300, 299], [300, 1], [300, 1]])
+
+
+def test_room():
+    categories = tf.constant([-1, 0, 0, 0, 2, -1, 2])  # 2 without a category, 3 of one, 2 of another
+    np.testing.assert_array_equal(room(categories, tf.constant([0, 1, 2, 3, 9, -1])), [7, 4, 6, 7, 7, 7])
+    np.testing.assert_array_equal(room(tf.constant([-1, -1]), tf.constant([1, 0])), [2, 2])
 
 
 def test_rank_within():

@@ -30,6 +30,12 @@ def test_cosines_of_a_part(index):
     np.testing.assert_allclose(found, (QUERIES @ others.T / lengths)[:, 2:7], rtol=1e-5, atol=1e-6)
 
 
+def test_some_rows(index):
+    question = by_products(tf.constant(QUERIES), tf.constant([False, True, False, False]))
+    found = question.some(tf.constant([2, 1])).block(index, 0, 9)
+    np.testing.assert_allclose(found, question.block(index, 0, 9).numpy()[[2, 1]], rtol=1e-5, atol=1e-6)
+
+
 def test_one_row(index):
     question = by_products(tf.constant(QUERIES), tf.constant([False, True, False, False]))
     whole = question.block(index, 0, 9)

@@ -29,6 +29,11 @@ class Admission(NamedTuple):
         one = slice(place, place + 1)
         return Admission(self.out[one], self.is_restricted, self.required[one], self.table[:, one])
 
+    def some(self, places: tf.Tensor) -> Admission:
+        """Some rows of it, int32 `[n]`."""
+        out, required = tf.gather(self.out, places), tf.gather(self.required, places)
+        return Admission(out, self.is_restricted, required, tf.gather(self.table, places, axis=1))
+
     def without(self, rows: tf.Tensor) -> Admission:
         """Leaves out more rows of the index, int32 `[batch, any]`, -1 = none."""
         return self._replace(out=tf.concat([self.out, rows], axis=1))

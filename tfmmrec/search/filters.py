@@ -52,7 +52,13 @@ def best_candidates(
         scores: float32 `[batch, width]`, descending, padded with −inf.
     """
     admitted = admitted_by(index, filters, excluded_rows)
-    return first_candidates(index, lambda length: index.head(question, admitted, length, filters.min_score), filters)
+
+    def head(length: tf.Tensor, places: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        if places is None:
+            return index.head(question, admitted, length, filters.min_score)
+        return index.head(question.some(places), admitted.some(places), length, tf.gather(filters.min_score, places))
+
+    return first_candidates(index, head, filters)
 
 
 def admitted_by(index: ExactIndex, filters: Filters, excluded_rows: tf.Tensor) -> Admission:

@@ -33,6 +33,10 @@ class Question(NamedTuple):
         """One row of it as a batch of one."""
         return Question(*(tensor[place : place + 1] for tensor in self[:3]), self.has_cosines)
 
+    def some(self, places: tf.Tensor) -> Question:
+        """Some rows of it, int32 `[n]`."""
+        return Question(*(tf.gather(tensor, places) for tensor in self[:3]), self.has_cosines)
+
     def block(self, index, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         """Scores of the candidates in rows `start` to `end` of an index, float32 `[batch, end - start]`, newly made."""
 

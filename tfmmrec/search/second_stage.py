@@ -56,10 +56,11 @@ def second_stage(
     ends = tf.where(is_settled | ~tf.math.is_finite(values[:, -1:]), 0.0, values[:, -1:])
     others = admitted.without(rows)
 
-    def rest(length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        scores, columns = index.head(question, others, length)
-        moved = tf.minimum(scores - ends, 0.0) + shift  # wider, an inverted file finds higher scores than the first
-        return tf.where(is_settled, scores, moved), columns
+    def rest(length: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        scores, columns = index.head(question.some(places), others.some(places), length)
+        end, own_shift, as_is = (tf.gather(tensor, places) for tensor in (ends, shift, is_settled))
+        moved = tf.minimum(scores - end, 0.0) + own_shift  # wider, an inverted file finds higher scores than the first
+        return tf.where(as_is, scores, moved), columns
 
     return first_candidates(index, rest, filters, _in_order(*first))
 
