@@ -68,6 +68,7 @@ def published(tmp_path_factory):
     ).is_published
     pq.write_table(candidates_table(dataset, list(range(110, 120))), folder / "data" / "new.parquet")
     (folder / "gone.txt").write_text("\n".join(dataset.candidates.ids[:2].to_pylist()))
+    (folder / "policy.yaml").write_text("max_latency_ratio: 20\n")  # other tests run beside these
     return folder
 
 
@@ -81,8 +82,9 @@ def test_the_version_in_service_gets_new_garments_from_their_pictures(published,
     place = table.schema.get_field_index(pictures)
     broken = pa.array(["broken.jpg", *table[pictures].to_pylist()[1:]])
     pq.write_table(table.set_column(place, pictures, broken), data / "broken.parquet")
+    loose = ["--policy", str(published / "policy.yaml"), "--json"]
     given = ["--candidates", str(data / "broken.parquet"), "--remove", str(published / "gone.txt")]
-    assert main(["index", str(name), *given, "--json"]) == 0
+    assert main(["index", str(name), *given, *loose]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["outcome"], answer["version"], answer["path"]) == ("published", 2, str(name.resolve() / "2"))
     counts = {"num_candidates": 118, "added": 10, "changed": 0, "unchanged": 0, "removed": 2, "encoded": 10}
@@ -90,7 +92,7 @@ def test_the_version_in_service_gets_new_garments_from_their_pictures(published,
     assert len(answer["issues"]) == 1 and "broken.parquet" in answer["issues"][0] and "1 ×" in answer["issues"][0]
     origin = [json.loads(line) for line in (name / "history.jsonl").read_text().splitlines()][-1]["origin"]
     assert (origin["version"], origin["candidates"]) == (1, str((data / "broken.parquet").resolve()))
-    assert main(["index", str(name), "--candidates", str(data / "new.parquet"), "--json"]) == 0
+    assert main(["index", str(name), "--candidates", str(data / "new.parquet"), *loose]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["version"], answer["changed"], answer["unchanged"], answer["encoded"]) == (3, 1, 9, 1)
     ids = table.column(0).to_pylist()
@@ -103,7 +105,7 @@ def test_a_model_that_carries_no_queries_needs_a_dataset(published, tmp_path, ca
     name = tmp_path / "models" / "garments"
     shutil.copytree(published / "models" / "garments" / "1", name / "1")
     (name / "1" / "assets.extra" / "evaluation.parquet").unlink()
-    asked = ["index", str(name), "--remove", str(published / "gone.txt")]
+    asked = ["index", str(name), "--remove", str(published / "gone.txt"), "--policy", str(published / "policy.yaml")]
     assert main(asked) == 2
     assert "carries no queries to be measured with; name a dataset with --dataset" in capsys.readouterr().err
     assert [path.name for path in name.iterdir()] == ["1"]
