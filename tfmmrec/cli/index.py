@@ -85,6 +85,7 @@ def _report(done: Refreshed) -> None:
         f"{done.num_candidates:,} candidates: {done.added:,} new, {done.changed:,} changed, {done.removed:,} removed; "
         f"{done.encoded:,} encoded, {done.unchanged:,} given again as they were",
         markup=False,
+        soft_wrap=True,
     )
     for line in [*map(str, done.issues), *done.notes]:
         out.print(line, markup=False, soft_wrap=True)
