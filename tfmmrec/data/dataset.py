@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,19 +124,47 @@ def dataset_of_schema(schema: Schema, folder: str | Path, cache_dir: str | Path 
     log = schema.interactions
     files = {"path": log.path} if log.path else {"train": log.train, "valid": log.valid, "test": log.test}
     tables = {key: FileTable(root, name, f"interactions.{key}") for key, name in files.items() if name}
-    sides = {
-        side: FileTable(root, getattr(schema, side).path, f"{side}.path") if getattr(schema, side).path else None
-        for side in ("candidates", "queries")
-    }
-    paths = [path for table in (*tables.values(), *sides.values()) if table for path in table.paths]
-    arrays = [
-        find_files(root, feature.path, f"{side}.features.{name}.path")[0]
-        for side in sides
-        for name, feature in getattr(schema, side).features.items()
-        if feature.path
-    ]
-    folder = None if cache_dir is None else Path(cache_dir)
-    return _assemble(schema, root, tables, sides, folder, hash_files(root, [*paths, *arrays]))
+    digests = hash_files(root, [path for table in tables.values() for path in table.paths])
+    return dataset_of_tables(schema, root, tables, digests, cache_dir=cache_dir)
+
+
+def dataset_of_tables(
+    schema: Schema,
+    folder: str | Path | None,
+    interactions: Mapping[str, Table],
+    digests: Sequence[str],
+    sides: Mapping[str, Table] | None = None,
+    cache_dir: str | Path | None = None,
+) -> Dataset:
+    """Reads and checks a dataset whose log comes from elsewhere than its folder.
+
+    Args:
+        schema: the description; the files of its interactions are not looked at.
+        folder: the folder of the candidates' and queries' tables, and of pictures; None where nothing is read from one.
+        interactions: "train", and with it "valid" and "test"; or "path", which is parted by the schema's split.
+        digests: of what the given tables hold, for the fingerprint.
+        sides: "candidates" or "queries" -> a table in the place of the folder's.
+        cache_dir: as of `load_dataset`.
+
+    Raises:
+        DataError: as `load_dataset`; or a table or an array without a folder to lie in.
+    """
+    root, cache = (None if path is None else Path(path).resolve() for path in (folder, cache_dir))
+    given = dict(sides or {})
+    described = {side: getattr(schema, side) for side in ("candidates", "queries")}
+    named = {f"{side}.path": entities.path for side, entities in described.items() if side not in given}
+    for side, entities in described.items():
+        named |= {f"{side}.features.{name}.path": feature.path for name, feature in entities.features.items()}
+    named = {key: path for key, path in named.items() if path}
+    if named and root is None:
+        raise DataError(f"`{next(iter(named))}` names a file, but there is no dataset's folder to find it in")
+    paths = [path for key, name in named.items() for path in find_files(root, name, key)]
+    for side in described:
+        key = f"{side}.path"
+        given.setdefault(side, FileTable(root, named[key], key) if key in named else None)
+    tables = {side: given[side] for side in described}
+    own = hash_files(root, paths) if paths else []
+    return _assemble(schema, root, dict(interactions), tables, cache, [*digests, *own])
 
 
 def dataset_from_frames(
