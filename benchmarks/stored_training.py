@@ -31,8 +31,9 @@ import tensorflow as tf
 from measuring import machine, parser, publish, spread, take_turns
 from training import draw_interactions
 
-from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
+from tfmmrec.data.batches import BatchStream, InteractionBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
+from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import preprocess_entities
 from tfmmrec.optimizers import make_optimizer

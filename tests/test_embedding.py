@@ -13,8 +13,8 @@ from tests.conformance.models import (
     ready,
 )
 from tfmmrec import embedding
-from tfmmrec.data.batches import full_histories
 from tfmmrec.data.dataset import dataset_from_frames
+from tfmmrec.data.histories import full_histories
 from tfmmrec.embedding import preprocess_entities, raw_batch, raw_inputs
 from tfmmrec.schema import Feature
 

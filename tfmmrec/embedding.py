@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from tfmmrec.data.batches import Tables, full_histories, gather
+from tfmmrec.data.batches import Tables, gather
 from tfmmrec.data.dataset import Entities, Interactions
+from tfmmrec.data.histories import full_histories
 from tfmmrec.data.media import MediaError
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.schema import MEDIA_KINDS, Feature

@@ -19,8 +19,9 @@ from tfmmrec.callbacks.refresh_history import RefreshHistory
 from tfmmrec.callbacks.settle import settling
 from tfmmrec.callbacks.validation import Validation
 from tfmmrec.data.accumulated_batches import accumulated, check_accumulation
-from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, Tables
+from tfmmrec.data.batches import BatchStream, InteractionBatches, Tables
 from tfmmrec.data.dataset import Dataset, Interactions
+from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, Progress

@@ -19,8 +19,9 @@ import tensorflow as tf
 from tests.conformance.encoders import picture
 from tfmmrec.callbacks.mine_negatives import hardest_candidates, mined_by
 from tfmmrec.callbacks.settle import Settle
-from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches
+from tfmmrec.data.batches import BatchStream, InteractionBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
+from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Embedder, preprocess_entities
 from tfmmrec.runs import history_length

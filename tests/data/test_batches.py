@@ -3,8 +3,10 @@ import pytest
 import tensorflow as tf
 
 from tests.data.logs import CANDIDATE_TABLES, EVERY_LOG, NUM_CANDIDATES, QUERY_TABLES, make_log
-from tfmmrec.data.batches import BatchStream, InteractionBatches, QueryBatches, gather, unique_capacity
+from tfmmrec.data.accumulated_batches import accumulated
+from tfmmrec.data.batches import BatchStream, InteractionBatches, gather, unique_capacity
 from tfmmrec.data.interactions import Interactions
+from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.types import UsageError
 
 
@@ -91,6 +93,28 @@ def test_the_dataset_has_the_batches_and_goes_on_from_any_step(kind):
         assert spec.shape == array.shape and spec.dtype == array.dtype  # static, the batch included
     for step, batch in zip(range(2, 6), dataset.as_numpy_iterator(), strict=False):
         same(batch, stream.batch(step))
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("kind", ["interactions", "queries", "accumulated"])
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_what_the_workers_replicas_take_is_the_batch(kind, timed, num_workers):
+    """Of four replicas, those of each worker in turn; no two take the same rows and none is left."""
+    log = make_log(timed=timed)
+    if kind == "queries":
+        stream = QueryBatches(log, QUERY_TABLES, 9, history_length=4, num_groups=4)
+        assert stream.batch_size == 8
+    else:
+        stream = accumulated(
+            interaction_batches(log, history_length=4, num_groups=4), 2 if kind == "accumulated" else 1
+        )
+    own = 4 // num_workers
+    shares = [stream.worker_dataset(3, worker, num_workers).take(2 * own) for worker in range(num_workers)]
+    shares = [list(share.as_numpy_iterator()) for share in shares]
+    for step in range(2):
+        parts = [part for share in shares for part in share[step * own : (step + 1) * own]]
+        together = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+        same(together, stream.batch(3 + step))
 
 
 def test_strings_of_a_frozen_text_model_go_through():
@@ -219,7 +243,7 @@ def test_what_cannot_be_batched_is_refused():
         InteractionBatches(empty, {}, {}, 4)
     with pytest.raises(UsageError, match="batch_size must be at least 1, got 0"):
         interaction_batches(make_log(), batch_size=0)
-    with pytest.raises(UsageError, match="batch_size 3 gives 4 replicas nothing to do; raise it"):
+    with pytest.raises(UsageError, match="a batch of 3 rows gives 4 replicas nothing to do; raise batch_size"):
         interaction_batches(make_log(), batch_size=3, num_groups=4)
     with pytest.raises(NotImplementedError, match="BatchStream has no batch"):
         BatchStream(3, 1, 0).batch(0)

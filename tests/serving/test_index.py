@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.catalogue import songs
-from tfmmrec.data.batches import full_histories
 from tfmmrec.data.dataset import dataset_from_frames
 from tfmmrec.data.entities import Entities
+from tfmmrec.data.histories import full_histories
 from tfmmrec.schema import Feature
 from tfmmrec.search.filter_columns import MAX_FEATURES
 from tfmmrec.serving.index import candidate_index, filter_codes, known_histories

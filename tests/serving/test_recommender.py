@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conformance.serving import mean_vectors
 from tests.serving.catalogue import songs, untrained_run
-from tfmmrec.data.batches import full_histories
+from tfmmrec.data.histories import full_histories
 from tfmmrec.embedding import raw_inputs
 from tfmmrec.serving.serve_run import serve_run
 

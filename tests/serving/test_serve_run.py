@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.catalogue import untrained_run
-from tfmmrec.data.batches import full_histories
+from tfmmrec.data.histories import full_histories
 from tfmmrec.serving.inputs import ListLengths
 from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.serving.served_ranker import ServedRanker

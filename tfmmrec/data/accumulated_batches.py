@@ -53,15 +53,15 @@ class AccumulatedBatches(BatchStream):
         check_accumulate_steps(accumulate_steps, stream.batch_size, stream.num_rows)
         self.stream = stream
         self.accumulate_steps = accumulate_steps
-        self.num_rows, self.seed = stream.num_rows, stream.seed
+        self.num_rows, self.seed, self.num_groups = stream.num_rows, stream.seed, stream.num_groups
         self.batch_size = stream.batch_size * accumulate_steps
         self.steps_per_epoch = stream.steps_per_epoch // accumulate_steps
         self.num_prefetched = max(1, stream.num_prefetched // accumulate_steps)
 
-    def batch(self, step: int) -> tuple[dict, ...]:
-        """The batches of one update, as arrays."""
+    def batch(self, step: int, groups: range | None = None) -> tuple[dict, ...]:
+        """The batches of one update, as arrays; of each these groups only, or all."""
         first = step * self.accumulate_steps
-        return tuple(self.stream.batch(first + place) for place in range(self.accumulate_steps))
+        return tuple(self.stream.batch(first + place, groups) for place in range(self.accumulate_steps))
 
 
 def accumulated(stream: BatchStream, accumulate_steps: int) -> BatchStream:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from tfmmrec.data.batches import Tables, full_histories, gather
+from tfmmrec.data.batches import Tables, gather
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.data.entities import Entities
+from tfmmrec.data.histories import full_histories
 from tfmmrec.data.interactions import Interactions
 from tfmmrec.schema import Feature
 from tfmmrec.search.built_index import build_index

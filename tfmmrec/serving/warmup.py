@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tfmmrec.data.batches import full_histories
 from tfmmrec.data.dataset import Dataset
+from tfmmrec.data.histories import full_histories
 from tfmmrec.embedding import raw_batch
 from tfmmrec.schema import Feature
 from tfmmrec.serving.inputs import Input
