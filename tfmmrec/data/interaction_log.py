@@ -91,8 +91,8 @@ class InteractionLog:
 
     def _add(self, rows: Rows) -> None:
         keep = self._positive(rows)
-        query_codes, queries = _coded(rows, self.schema.query)
-        candidate_codes, candidates = _coded(rows, self.schema.candidate)
+        query_codes, queries = coded_ids(rows, self.schema.query)
+        candidate_codes, candidates = coded_ids(rows, self.schema.candidate)
         keep &= self._count_missing(rows, keep, query_codes, self.schema.query)
         keep &= self._count_missing(rows, keep, candidate_codes, self.schema.candidate)
         query_rows = self._rows(rows, keep, query_codes, queries, self.queries, "query")
@@ -232,7 +232,7 @@ class InteractionLog:
             }
 
 
-def _coded(rows: Rows, column: str) -> tuple[np.ndarray, pa.Array]:
+def coded_ids(rows: Rows, column: str) -> tuple[np.ndarray, pa.Array]:
     """A column of ids as codes int64 `[rows]` (-1 = none) and the different ids."""
     coded = pc.dictionary_encode(columns.to_ids(rows, column))
     if isinstance(coded, pa.ChunkedArray):
