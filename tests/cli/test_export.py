@@ -22,6 +22,7 @@ def test_a_run_is_exported_into_its_folder(run, capsys):
     shown = capsys.readouterr()
     answer = json.loads(shown.out)
     assert answer["path"] == str(run / "export") and (run / "export" / "saved_model.pb").exists()
+    assert (run / "export" / "assets.extra" / "evaluation.parquet").exists()
     assert answer["num_candidates"] == 120 and answer["run_id"] == "run-7" and answer["total_bytes"] > 10_000
     sizes = json.loads((run / "export" / "assets.extra" / "size.json").read_text())
     assert answer["total_bytes"] == sizes["total_bytes"] and sizes["query_histories"]["candidates"]["bytes"] > 0
@@ -46,12 +47,13 @@ def test_two_stages_become_one_model_that_is_asked(run, tmp_path, capsys):
 
 
 def test_people_are_told_what_must_be_sent(run, tmp_path, capsys):
+    run = untrained_run(load_dataset(run.parent / "data"), tmp_path / "run", "id_only").path  # soon exported
     assert main(["export", str(run), "--to", str(tmp_path / "models" / "1"), "--without-evaluation"]) == 0
     shown = capsys.readouterr().out
     assert f"Wrote {tmp_path / 'models' / '1'}" in shown
     assert "120 candidates" in shown and "query_id, candidate_id" in shown
     extra = tmp_path / "models" / "1" / "assets.extra"
-    assert not (extra / "evaluation.parquet").exists() and (run / "export" / extra.name / "evaluation.parquet").exists()
+    assert not (extra / "evaluation.parquet").exists()
 
 
 def test_what_is_no_export_is_not_replaced(run, tmp_path, capsys):

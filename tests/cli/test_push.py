@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tests.serving.catalogue import fashion, untrained_run
 from tfmmrec.cli.main import main
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
-from tfmmrec.serving import blessing
+from tfmmrec.serving import blessing, push
 from tfmmrec.serving.checks import Check
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.versions import Versions
@@ -37,7 +38,7 @@ def replayed(monkeypatch):
     monkeypatch.setattr(blessing, "replay_check", lambda model: Check("replay", True, "as here"))
 
 
-def test_published_then_refused(run, tmp_path, capsys, replayed):
+def test_published_then_refused(run, tmp_path, capsys, replayed, monkeypatch):
     to = tmp_path / "models" / "shop"
     assert main(["push", str(run), "--to", str(to)]) == 0
     shown = capsys.readouterr().out
@@ -45,6 +46,7 @@ def test_published_then_refused(run, tmp_path, capsys, replayed):
     assert (
         load_exported(to).about["run_id"] == "run-7" and "shop" in (tmp_path / "models" / "models.config").read_text()
     )
+    monkeypatch.setattr(push, "export_run", lambda run, folder, *_, **__: shutil.copytree(to / "1", folder))
     policy = tmp_path / "policy.yaml"
     policy.write_text("max_latency_ratio: null\nmax_loss: {all: -0.5}\nmin_recall: 0.0\n")
     assert main(["push", str(run), "--to", str(to), "--policy", str(policy), "--min-coverage", "1", "--json"]) == 1

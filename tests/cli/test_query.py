@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from tests.serving.catalogue import fashion, untrained_run
 from tfmmrec.cli.main import main
+from tfmmrec.serving import exported_model
 from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions
 from tfmmrec.serving.export import export_run
 
@@ -19,7 +21,10 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     dataset = fashion(folder / "data")
     export_run(untrained_run(dataset, folder / "run"), folder / "models" / "3", dataset)
-    return dataset, str(folder / "models")
+    with pytest.MonkeyPatch.context() as patch:  # every question would load it again
+        load = functools.cache(exported_model.load_exported)
+        patch.setattr(exported_model, "load_exported", lambda path: load(str(path)))
+        yield dataset, str(folder / "models")
 
 
 def _ask(capsys, *arguments):
