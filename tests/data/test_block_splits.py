@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.data.test_splits import make
-from tfmmrec.data.block_splits import Block, TimeBounds, newest_rank, split_block, time_buckets
+from tfmmrec.data.block_splits import Block, TimeBounds, newest_from, newest_rank, split_block, time_buckets
 from tfmmrec.data.splits import TEST, TRAIN, VALID, split_interactions
 from tfmmrec.data.value_counts import ValueCounts
 from tfmmrec.schema import Split
@@ -24,12 +24,12 @@ def bounds_of(log, split):
     sizes = dict(zip(*(found.tolist() for found in np.unique(buckets, return_counts=True)), strict=True))
 
     def begin(share, end=None):
-        rank = newest_rank(sizes, share, end)
-        return rank.time(ValueCounts.of(times[buckets == rank.bucket]))
+        return sum((newest_from(own, ValueCounts.of(times[buckets == own]), sizes, share, end) for own in sizes), [])
 
-    test_from, before = begin(split.test)
-    valid_from = begin(split.valid, before)[0] if split.valid and before else test_from
-    return TimeBounds(valid_from, test_from)
+    ((test_from, before),) = begin(split.test)
+    valid = begin(split.valid, before)
+    assert len(valid) == (split.valid > 0 and before > 0)
+    return TimeBounds(valid[0][0] if valid else test_from, test_from)
 
 
 @pytest.mark.parametrize("timed", [False, True])

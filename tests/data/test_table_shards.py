@@ -3,6 +3,7 @@ import json
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -10,12 +11,12 @@ from tfmmrec.data import table_shards
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.dataset_counts import DatasetCounts
 from tfmmrec.data.feature_counts import FeatureCounts
-from tfmmrec.data.id_numbers import place_of
+from tfmmrec.data.id_numbers import place_of, placed_ids
 from tfmmrec.data.inspection import inspect_dataset
-from tfmmrec.data.packed_rows import column, numbers, unpack
+from tfmmrec.data.packed_rows import column, numbers, pack, unpack
 from tfmmrec.data.sharded_dataset import ShardedDataset
 from tfmmrec.data.statistics import compute_statistics
-from tfmmrec.data.table_shards import bring_files, duplicate_row, read_table_file
+from tfmmrec.data.table_shards import bring_files, distinct_ids, read_table_file
 from tfmmrec.types import DataError
 
 CONFIG = """\
@@ -64,7 +65,7 @@ def folder(tmp_path):
 def read(folder, files=(0, 1), with_media=True):
     dataset, outputs = ShardedDataset.open(folder, None, folder.parent / "to"), {"rejected": []}
     for file in files:
-        for tag, value in read_table_file("candidates", file, dataset, with_media):
+        for tag, value in read_table_file(file, "candidates", dataset, with_media):
             outputs.setdefault(tag, []).append(value)
     return dataset, outputs
 
@@ -143,8 +144,13 @@ def test_a_file_that_breaks_off_is_a_fault(folder):
 
 def test_an_id_that_stands_there_twice_is_told_with_both_places(folder):
     dataset, _ = read(folder, files=[])
-    row = duplicate_row("candidates", ("c7", place_of(1, 9), place_of(0, 8)), dataset)
-    assert row.reason.startswith(
-        "part-1.jsonl, row 9, column 'id': the id 'c7' stands there twice, first in part-0.jsonl, row 8;"
-    )
-    assert row.values == {"id": "c7"} and np.isscalar(row.row)
+    places = [place_of(1, 9), place_of(0, 8), place_of(0, 1)]
+    packed = pack(placed_ids(pa.array(["c7", "c7", "c0"]), np.array(places)))
+    found = list(distinct_ids(0, [packed], "candidates", dataset))
+    (line,) = (json.loads(value) for tag, value in found if tag == "rejected")
+    (counts,) = (value for tag, value in found if tag == "counts")
+    expected = "part-1.jsonl, row 9, column 'id': the id 'c7' stands there twice, first in part-0.jsonl, row 8;"
+    assert line["reason"].startswith(expected) and line["values"] == {"id": "c7"} and line["row"] == 9
+    assert counts.faults == (line["reason"],)
+    kept = unpack([value[1] for tag, value in found if tag == "stretch"])
+    assert sorted(column(kept, "id").to_pylist()) == ["c0", "c7"]

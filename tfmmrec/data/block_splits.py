@@ -153,3 +153,21 @@ def newest_rank(sizes: Mapping[int, int], share: float, end: int | None = None) 
             return Rank(bucket, rank - before, before)
         before += sizes[bucket]
     raise ValueError(f"expected a rank below {before}, the number of rows, got {rank}")
+
+
+def newest_from(
+    bucket: int, counts: ValueCounts, sizes: Mapping[int, int], share: float, end: int | None = None
+) -> list[tuple[float, int]]:
+    """From which time on rows are the newest, and how many are older; nothing of a bucket that does not hold this time.
+
+    Args:
+        bucket: of times.
+        counts: its times.
+        sizes: as of `newest_rank`.
+        share: as of `newest_rank`.
+        end: as of `newest_rank`; nothing is found for 0.
+    """
+    if not share or end == 0:
+        return []
+    rank = newest_rank(sizes, share, end)
+    return [rank.time(counts)] if rank.bucket == bucket else []

@@ -20,7 +20,7 @@ from tfmmrec.data.proposal import propose_schema
 from tfmmrec.data.usable_media import usable_media
 from tfmmrec.schema import MEDIA_KINDS, EntitySchema, Feature
 
-_QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
 
 
 class InspectedFeature(BaseModel):
@@ -212,14 +212,14 @@ def _unusable(entities: Entities, name: str, kind: str) -> dict[str, int]:
 def _part(part: Interactions) -> InspectedPart:
     lengths = np.diff(part.indptr)
     lengths = lengths[lengths > 0]
-    quantiles = np.quantile(lengths, list(_QUANTILES.values()), method="nearest") if lengths.size else []
+    quantiles = np.quantile(lengths, list(QUANTILES.values()), method="nearest") if lengths.size else []
     return InspectedPart(
         num_rows=part.num_rows,
         num_queries=int(lengths.size),
         num_candidates=int(np.count_nonzero(part.counts())),
         num_duplicates=sum(int(keys.size - np.unique(keys).size) for keys in _keys(part)),
         density=part.num_rows / max(part.num_queries * part.num_candidates, 1),
-        history_lengths={name: float(value) for name, value in zip(_QUANTILES, quantiles, strict=False)},
+        history_lengths={name: float(value) for name, value in zip(QUANTILES, quantiles, strict=False)},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tfmmrec.data.entities import Entities
 from tfmmrec.data.entity_reader import read_entities
 from tfmmrec.data.feature_counts import FeatureCounts, count_feature
 from tfmmrec.data.fingerprint import hash_files
-from tfmmrec.data.id_numbers import by_hash, file_and_row, place_of, placed_ids
+from tfmmrec.data.id_numbers import by_hash, file_and_row, first_places, place_of, placed_ids
 from tfmmrec.data.media import MediaError, is_binary, read_media
 from tfmmrec.data.readers import Rows
 from tfmmrec.data.row_checks import Readable, Rejected, readable_rows
@@ -42,12 +42,12 @@ class _OneBatch:
         yield Rows(self.batch.source, self.batch.first, self.batch.batch.select(list(wanted)))
 
 
-def read_table_file(side: str, file: int, dataset: ShardedDataset, with_media: bool) -> Iterator[tuple[str, object]]:
+def read_table_file(file: int, side: str, dataset: ShardedDataset, with_media: bool) -> Iterator[tuple[str, object]]:
     """Reads one file, and brings what its rows name by paths.
 
     Args:
-        side: "candidates" or "queries".
         file: its number in `dataset.tables[side]`.
+        side: "candidates" or "queries".
         dataset: what is prepared.
         with_media: decode every picture, sound and video too.
 
@@ -133,8 +133,30 @@ def _check_media(
             yield "rejected", Rejected(rows.source, rows.first + row, f"without its {name}: {error}", values).line()
 
 
-def duplicate_row(side: str, again: tuple[str, int, int], dataset: ShardedDataset) -> Rejected:
-    """An id that stands there twice: (id, place, first place)."""
+def distinct_ids(
+    partition: int, packed: Iterable[bytes], side: str, dataset: ShardedDataset
+) -> Iterator[tuple[str, object]]:
+    """Each id of a partition once; an id that stands in a table twice is a fault of it.
+
+    Args:
+        partition: whose ids these are.
+        packed: ids and places.
+        side: "candidates" or "queries".
+        dataset: what is prepared.
+
+    Yields:
+        ("stretch", (stretch, packed ids and places)), ("rejected", a line of JSON) and ("counts", DatasetCounts).
+    """
+    for tag, value in first_places(packed, distinct=bool(dataset.tables[side])):
+        if tag == "again":
+            twice = _duplicate(value, side, dataset)
+            yield "rejected", twice.line()
+            yield "counts", DatasetCounts(faults=(twice.reason,))
+        else:
+            yield tag, value
+
+
+def _duplicate(again: tuple[str, int, int], side: str, dataset: ShardedDataset) -> Rejected:
     (id, *places), files = again, dataset.tables[side]
     (file, row), (first_file, first_row) = (file_and_row(place) for place in places)
     column = getattr(dataset.schema, side).id
