@@ -3,6 +3,7 @@
 #   make demo        train, evaluate, export and ask on the embedded catalogue (writes demo/)
 #   make test        the quick tests    make test-slow   the slow ones: of every model
 #   make lint        style and format   make compat      a smoke test on TensorFlow 2.21
+#   make test-tfx    the TFX pipeline, in a Debian 13 root that it makes (as root, with debootstrap; 4 GB in ~/.cache)
 #   make docs        the table of models in README.md, from the zoo
 #   make setup       the environment alone               make clean   removes what make made
 #
@@ -24,7 +25,7 @@ STAMP := .tfmmrec-installed
 PYTEST := -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format docs compat clean
+.PHONY: help setup demo test test-slow test-tfx lint format docs compat clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^pytest.s own/,$$d'
@@ -58,6 +59,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
+
+# TFX_ARGS=--where-possible: where the root cannot be made this is said, and no failure.
+test-tfx:
+	"$(PYTHON)" tests/tfx/debian_root.py $(TFX_ARGS) /venv/bin/python -m pytest -p no:cacheprovider tests/tfx
 
 lint: setup
 	$(BIN)/ruff check .

@@ -116,6 +116,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     told = parser.parse_args(arguments)
     settings = parse_settings(told.set)
     divide_settings(told.model, settings, {})  # refuses what is wrong before anything runs
+    if told.steps:
+        settings = {name: value for name, value in settings.items() if name not in ("epochs", "steps_per_epoch")}
     told.custom_config = {"model": told.model, "settings": settings}
     told.policy_json = read_policy(told.policy).model_dump_json()
     return told

@@ -23,7 +23,7 @@ CONTENT = {
     "candidates": {"id": "what", "features": {"title": {"kind": "text"}, "price": {"kind": "number"}}},
     "queries": {"id": "who", "history": {"length": 8}, "features": {"age": {"kind": "category"}}},
 }
-SETTINGS = {"dim": 8, "feature_dim": 8, "epochs": 2, "batch_size": 16}
+SETTINGS = {"dim": 8, "feature_dim": 8, "epochs": 1, "batch_size": 16, "refit": False}
 
 
 def candidate(number):
@@ -110,7 +110,7 @@ def test_the_eval_split_is_the_test_that_the_model_carries(joined):
 def test_the_run_is_kept_and_tuned_settings_stand_above_the_others(joined):
     config = json.loads(open(f"{joined.model_run_dir}/run/config.json").read())
     assert config["finished"] and config["hyperparameters"] == {"dim": 8, "feature_dim": 8}
-    assert config["options"]["epochs"] == 2 and config["dataset"] is None
+    assert config["options"]["batch_size"] == 16 and config["dataset"] is None
 
 
 def test_candidates_of_a_folder_are_indexed_though_no_example_has_them(tmp_path):

@@ -46,7 +46,7 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
-exec chroot "$root" "$@"
+exec chroot "$root" env -C /tfmmrec "$@"
 """
 
 
@@ -113,7 +113,7 @@ def inside(root: Path, command: list[str], **streams) -> int:
             "HOME": "/root",
             "PATH": "/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "PYTHONPATH": "/tfmmrec",
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "LC_ALL": "C.UTF-8",
         }
     )
@@ -147,11 +147,13 @@ def _make(root: Path) -> None:
     log = root.with_suffix(".log")
     with open(log, "w") as output:
         streams = {"stdout": output, "stderr": subprocess.STDOUT}
+        (root / "etc" / "dpkg" / "dpkg.cfg.d").mkdir(parents=True)
+        (root / "etc" / "dpkg" / "dpkg.cfg.d" / "quick").write_text("force-unsafe-io\n")  # a root cut short is not kept
         debian = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(root)]
         if subprocess.run([*_namespaces(), *debian], **streams).returncode:
             raise CannotMake(f"debootstrap failed, for want of a mirror or of rights: {_last_line(log)}; see {log}")
         shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
-        pip = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
+        pip = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", "--no-cache-dir"]
         for step in (
             ["python3", "-m", "venv", "/venv"],
             [*pip, "--requirement", f"/tfmmrec/{REQUIREMENTS.relative_to(SOURCES)}"],
