@@ -62,5 +62,22 @@ def test_mirrored_takes_the_gpus_where_there_are_some(gpus, number):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(UsageError, match="strategy must be auto, cpu or mirrored, got 'tpu'"):
-        make_strategy("tpu")
+    with pytest.raises(UsageError, match="strategy must be auto, cpu, mirrored or multiworker, got 'everywhere'"):
+        make_strategy("everywhere")
+
+
+def test_workers_need_a_cluster(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UsageError, match="strategy multiworker needs to know its cluster: set TF_CONFIG"):
+        make_strategy("multiworker")
+
+
+@pytest.mark.parametrize("name", ["auto", "multiworker"])
+def test_workers_come_first_of_all(monkeypatch, name):
+    """`auto` takes them where TF_CONFIG names some; in this process TensorFlow has computed something before."""
+    tf.constant(1.0)
+    cluster = '{"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "worker", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    with pytest.raises(UsageError, match="must be made before TensorFlow has computed anything in this process"):
+        make_strategy(name)
+    assert make_strategy("cpu").num_replicas_in_sync == 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.losses.negatives import first_occurrences
+from tfmmrec.replicas import of_all_replicas
 from tfmmrec.types import UsageError
 
 
@@ -198,14 +198,11 @@ def _of_all_replicas(embedded: Mapping[str, Mapping[str, tf.Tensor]], rows: tf.T
     A row that several replicas have counts once, padding never: every replica has the same before it, so that the
     losses of all are those of one.
     """
-    context = tf.distribute.get_replica_context()
-    alone = context.num_replicas_in_sync == 1
-    gather = tf.identity if alone else functools.partial(context.all_gather, axis=0)
-    rows = gather(rows)
+    rows = of_all_replicas(rows)
     everywhere = {}
     for name, part in sorted(embedded.items()):
-        present = gather(tf.cast(part["present"], tf.int32)) > 0  # not all devices gather bool
-        everywhere[name] = {"vector": gather(part["vector"]), "present": present}
+        present = of_all_replicas(tf.cast(part["present"], tf.int32)) > 0  # not all devices gather bool
+        everywhere[name] = {"vector": of_all_replicas(part["vector"]), "present": present}
     return everywhere, first_occurrences(rows) & (rows >= 0)
 
 

@@ -6,33 +6,28 @@ import json
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 import tfmmrec
-from tfmmrec.callbacks.keeper import Keeper, best_weights, plain_states, set_plain_states
-from tfmmrec.callbacks.mine_negatives import MineNegatives, mined_by
-from tfmmrec.callbacks.progress_bar import ProgressBar
-from tfmmrec.callbacks.refresh_history import RefreshHistory
-from tfmmrec.callbacks.settle import settling
-from tfmmrec.callbacks.validation import Validation
-from tfmmrec.data.accumulated_batches import accumulated, check_accumulation
-from tfmmrec.data.batches import BatchStream, InteractionBatches, Tables
+from tfmmrec.callbacks.keeper import best_weights, plain_states, set_plain_states
+from tfmmrec.data.accumulated_batches import check_accumulation
 from tfmmrec.data.dataset import Dataset, Interactions
-from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
-from tfmmrec.embedding import Embedder, Progress
-from tfmmrec.optimizers import check_encoder_options, make_optimizer
-from tfmmrec.preparation import prepare
+from tfmmrec.embedding import Progress
+from tfmmrec.fitting import Fitting
+from tfmmrec.numerics import numerics
+from tfmmrec.optimizers import check_encoder_options
+from tfmmrec.preparation import Prepared, prepare
 from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import (
     Run,
     RunConfig,
     build_model,
-    history_length,
     load_run,
     read_config,
     read_state,
@@ -42,11 +37,13 @@ from tfmmrec.runs import (
 )
 from tfmmrec.strategies import make_strategy
 from tfmmrec.training_options import TrainingOptions, check_monitor, options_of
-from tfmmrec.transfer import transfer_weights
-from tfmmrec.types import DataError
+from tfmmrec.types import DataError, UsageError
+from tfmmrec.workers import Workers
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
 __all__ = ["TrainingOptions", "train"]
+
+_FAILED, _NEW, _RESUMED, _FINISHED = range(4)  # what the chief tells the other workers before they go on
 
 
 def train(
@@ -82,33 +79,42 @@ def train(
         UsageError: unknown model, hyperparameter or `monitor`; the folder holds a run, or another process trains in it.
         FloatingPointError: the loss or the validation metric is no longer finite.
         DataError: nothing to train on; on resume, the dataset is another one.
+        RuntimeError: of several workers, another one is gone.
     """
     run = Path(run)
-    with RunLock(run) as lock:
-        if (run / "config.json").exists():
-            lock.take()
-        if resume and (run / "config.json").exists():  # else it was stopped before it had begun
-            config = read_config(run)
-            if config.finished:
-                return load_run(run)
-            if config.dataset_fingerprint != dataset.fingerprint:
-                raise DataError(f"{run}: was begun on other data than {dataset.root}; resume with the dataset it names")
-        else:
-            resume = False
-            lock.check_new()
-            config = _new_config(dataset, model, hyperparameters, options, dataset_config, start_from)
-            check_monitor(config.options["monitor"], callbacks)
-        return _Training(dataset, run, config, callbacks, progress, resume, lock).execute()
+    begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
+    if begun is None:
+        check_hyperparameters(model, hyperparameters or {})
+        options = options_of(model, hyperparameters or {}, options, len(dataset.candidates))
+    else:
+        options = TrainingOptions(**begun.options)
+    workers = Workers(make_strategy(options.strategy))
+    with RunLock(run) as lock, workers.together():
+        training = _Training(dataset, run, workers, callbacks, progress, lock)
+        if not workers.is_chief:
+            return training.follow()
+        try:
+            if (run / "config.json").exists():
+                lock.take()
+            if begun is not None:
+                training.go_on(read_config(run))  # another process may have gone on meanwhile
+            else:
+                lock.check_new()
+                check_monitor(options.monitor, callbacks)
+                training.begin(_new_config(dataset, model, hyperparameters, options, dataset_config, start_from))
+        except BaseException:
+            workers.agree([_FAILED])
+            raise
+        return training.execute()
 
 
 def _new_config(dataset, model, hyperparameters, options, dataset_config, start_from) -> RunConfig:
-    check_hyperparameters(model, own := hyperparameters or {})
     return RunConfig(
         run_id=uuid.uuid4().hex,
         version=tfmmrec.__version__,
         model=model,
-        hyperparameters=own,
-        options=options_of(model, own, options, len(dataset.candidates)).model_dump(),
+        hyperparameters=hyperparameters or {},
+        options=options.model_dump(),
         data_schema=dataset.schema,
         dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
         dataset_config=dataset_config,
@@ -118,51 +124,95 @@ def _new_config(dataset, model, hyperparameters, options, dataset_config, start_
 
 
 class _Training:
-    """One training from its config to its final weights."""
+    """One training from its config to its final weights; of several workers each has one."""
 
-    def __init__(self, dataset, run, config, callbacks, progress, resume, lock):
+    def __init__(self, dataset, run, workers, callbacks, progress, lock):
         self.dataset: Dataset = dataset
         self.run: Path = run
-        self.config: RunConfig = config
-        self.options = TrainingOptions(**config.options)
+        self.workers: Workers = workers
         self.callbacks = list(callbacks)
-        self.progress = progress
-        self.resume = resume
+        self.progress = progress and workers.is_chief
         self.lock: RunLock = lock
+        self.resume = False
 
-    def execute(self) -> Run:
-        options = self.options
-        tf.keras.utils.set_random_seed(options.seed)
-        if options.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        previous_policy = tf.keras.mixed_precision.global_policy()
-        policy = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}[options.mixed_precision]
-        tf.keras.mixed_precision.set_global_policy(policy)
-        try:
-            return self._execute()
-        finally:
-            tf.keras.mixed_precision.set_global_policy(previous_policy)
-
-    def _execute(self) -> Run:
-        self.start = None if self.config.start_from is None else load_run(self.config.start_from).model  # as it is now
-        fit_part, valid = self._validation_split()
-        if not self.resume:
+    def begin(self, config: RunConfig) -> None:
+        """Writes what a new run begins with, if nothing is wrong with it."""
+        self._take(config)
+        with self._numerics():
             self.statistics = compute_statistics(self.dataset)
             model = self._build()  # refuses wrong hyperparameters before anything is written
             check_encoder_options(model, self.options)
-            steps, size = self.options.accumulate_steps, self.options.batch_size
-            check_accumulation(steps, size, fit_part, by_query=model.loss_name == "multinomial")
-            self.lock.take()
-            self.lock.check_new()  # somebody may have begun one meanwhile
-            self.statistics.save(self.run / "statistics.json")
-            write_config(self.run, self.config)
-        else:
-            self.statistics = Statistics.load(self.run / "statistics.json")
-        self.strategy = make_strategy(self.options.strategy)
+            steps, size, by_query = self.options.accumulate_steps, self.options.batch_size, model.loss_name
+            check_accumulation(steps, size, self._parts[0], by_query=by_query == "multinomial")
+        self.lock.take()
+        self.lock.check_new()  # somebody may have begun one meanwhile
+        self.statistics.save(self.run / "statistics.json")
+        write_config(self.run, config)
+
+    def go_on(self, config: RunConfig) -> None:
+        """Reads what a run was begun with.
+
+        Raises:
+            DataError: it was begun on other data.
+        """
+        self.resume = True
+        if config.finished:
+            self.config = config
+            return
+        if config.dataset_fingerprint != self.dataset.fingerprint:
+            raise DataError(
+                f"{self.run}: was begun on other data than {self.dataset.root}; resume with the dataset it names"
+            )
+        self._take(config)
+        self.statistics = Statistics.load(self.run / "statistics.json")
+
+    def _take(self, config: RunConfig) -> None:
+        self.config, self.options = config, TrainingOptions(**config.options)
+        with self._numerics():
+            self.start = None if config.start_from is None else load_run(config.start_from).model  # as it is now
+
+    def follow(self) -> Run:
+        """What a worker does that is not the chief: it waits for the run to be begun, and takes part.
+
+        Raises:
+            UsageError: the chief could not begin, or its run is not to be seen from here.
+        """
+        told = int(self.workers.agree([0.0])[0])
+        if told == _FAILED:
+            raise UsageError("the first worker could not begin to train; its own message says why")
+        if not (self.run / "config.json").exists():
+            raise UsageError(
+                f"{self.run}: the first worker has begun a run there, which cannot be seen from this one; "
+                "name a folder on a file system that all workers share"
+            )
+        self.go_on(read_config(self.run))
+        self.resume = told != _NEW
+        return self._execute()
+
+    def execute(self) -> Run:
+        """Trains, from the beginning or from where it was stopped."""
+        self.workers.agree([_FINISHED if self.config.finished else _RESUMED if self.resume else _NEW])
+        return self._execute()
+
+    def _execute(self) -> Run:
+        if self.config.finished:
+            return load_run(self.run)
+        with self._numerics():
+            return self._train()
+
+    def _train(self) -> Run:
+        fit_part, valid = self._parts
         state = read_state(self.run)
-        self.prepared = prepare(self._build(), self.dataset, self.config, fit_part, self.run, self._show, self.start)
+        prepared, build = (
+            self._prepare(fit_part),
+            lambda part: self._build(None if part is self.dataset.train else part),
+        )
+        own = self.run, self.options, prepared, self.workers, build
+        fitting = Fitting(*own, start=self.start, callbacks=self.callbacks, progress=self.progress)
         if state.get("phase") != "refit":
-            keeper, model = self._fit("select", fit_part, valid, self.options.epochs)
+            keeper, model = fitting.fit(
+                "select", fit_part, valid, self.options.epochs, self.resume, keep_best=not self._refits
+            )
             best = keeper.best_epoch
             row = next(row for row in keeper.rows if row["epoch"] == best)
             state = {
@@ -172,11 +222,14 @@ class _Training:
                 "rows": keeper.rows,
                 "callbacks": plain_states(self.callbacks),
             }
-            write_text(self.run / "state.json", json.dumps(state))
+            if self.workers.is_chief:
+                write_text(self.run / "state.json", json.dumps(state))
         else:
             set_plain_states(self.callbacks, state["callbacks"])
         if self._refits:
-            keeper, model = self._fit("refit", self.dataset.train, None, state["epochs"])
+            keeper, model = fitting.fit(
+                "refit", self.dataset.train, None, state["epochs"], self.resume, keep_best=False
+            )
             state["refit_rows"] = keeper.rows
         else:
             model = self._build()
@@ -186,11 +239,24 @@ class _Training:
             best.assert_existing_objects_matched().expect_partial()
         return self._finish(model, state)
 
+    def _prepare(self, interactions: Interactions) -> Prepared:
+        """The chief's first, then the others read what it has kept."""
+        if not self.workers.is_chief:
+            self.workers.wait()
+        prepared = prepare(self._build(), self.dataset, self.config, interactions, self.run, self._show, self.start)
+        if self.workers.is_chief:
+            self.workers.wait()
+        return prepared
+
+    def _numerics(self):
+        return numerics(self.options.seed, self.options.deterministic, self.options.mixed_precision)
+
     @property
     def _refits(self) -> bool:
         return self.options.refit and self.dataset.valid is None
 
-    def _validation_split(self) -> tuple[Interactions, Interactions]:
+    @cached_property
+    def _parts(self) -> tuple[Interactions, Interactions]:
         if self.dataset.valid is not None:
             return self.dataset.train, self.dataset.valid
         return hold_out(self.dataset.train, self.options.validation_share, self.options.seed)
@@ -212,89 +278,21 @@ class _Training:
         self._stages = getattr(self, "_stages", None) or StageBar()
         return self._stages
 
-    def _fit(self, phase: str, interactions: Interactions, valid: Interactions | None, epochs: int):
-        options = self.options
-        with self.strategy.scope():
-            model = self._build(None if interactions is self.dataset.train else interactions)
-            self.prepared.give(model)
-            if self.start is not None:
-                transfer_weights(self.start, model)
-            stream = accumulated(self._stream(model, interactions), options.accumulate_steps)
-            steps = options.steps_per_epoch or stream.steps_per_epoch
-            model.compile(optimizer=make_optimizer(model, options, steps))
-            model.optimizer.build(model.trainable_variables)
-        if model.needs_catalogue:
-            model.set_catalogue(self.prepared.candidate_tables)
-        if model.needs_graph:
-            model.set_graph(interactions)
-        embedder = Embedder(
-            model,
-            self.prepared.query_tables,
-            self.prepared.candidate_tables,
-            model.num_candidates,
-            history_length(model),
-            options.seed,
-        )
-        monitor = options.monitor if valid is not None else None
-        keeper = Keeper(
-            self.run / "checkpoints" / phase,
-            monitor=monitor,
-            patience=options.patience if monitor else None,
-            others=self.callbacks,
-            save_seconds=options.save_seconds,
-            keep_best=valid is not None and not self._refits,
-        )
-        if not self.resume:
-            shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
-        first = keeper.attach(model, resume=self.resume)
-        callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
-        if mined_by(model) is not None:
-            callbacks.append(MineNegatives(embedder, interactions, options.mine_every))
-        callbacks += settling(model, embedder, interactions)
-        if valid is not None:
-            callbacks.append(Validation(embedder, interactions, valid, every=options.validate_every))
-        if options.tensorboard:
-            callbacks.append(tf.keras.callbacks.TensorBoard(self.run / "tensorboard" / phase))
-        callbacks += [*self.callbacks, keeper]
-        if self.progress:
-            title = {"select": "choosing the epoch", "refit": "refit on all of train"}[phase]
-            callbacks.append(ProgressBar(title, stream.batch_size, epochs * steps, first * steps))
-        if first < epochs and not keeper.finished:
-            model.fit(
-                stream.dataset(first * steps),
-                initial_epoch=first,
-                epochs=epochs,
-                steps_per_epoch=steps,
-                callbacks=callbacks,
-                verbose=0,
-            )
-        return keeper, model
-
-    def _stream(self, model, interactions: Interactions) -> BatchStream:
-        options = self.options
-        length = 0 if model.needs_graph else history_length(model)  # a graph model's histories are in its graph
-        if model.loss_name == "multinomial":
-            return QueryBatches(interactions, self.prepared.query_tables, options.batch_size, length, seed=options.seed)
-        tables: Tables = {} if model.needs_catalogue else self.prepared.candidate_tables
-        return InteractionBatches(
-            interactions,
-            self.prepared.query_tables,
-            tables,
-            options.batch_size,
-            length,
-            seed=options.seed,
-            num_groups=self.strategy.num_replicas_in_sync,
-        )
-
     def _finish(self, model, state: dict) -> Run:
-        tf.train.Checkpoint(model=model).write(str(self.run / "checkpoints" / "final"))
-        rows = [{"phase": "select", **row} for row in state["rows"]]
-        rows += [{"phase": "refit", **row} for row in state.get("refit_rows", [])]
-        write_rows(self.run / "history.csv", rows)
+        """All workers write the weights, since all must read them; the chief's are the run's."""
+        folder = self.run / "checkpoints"
+        own = folder if self.workers.is_chief else folder / f"worker-{self.workers.index}"
+        tf.train.Checkpoint(model=model).write(str(own / "final"))
+        self.workers.wait()
         self.config = self.config.model_copy(
             update={"finished": True, "num_epochs": state["epochs"], "validation": state["validation"]}
         )
-        write_config(self.run, self.config)
-        for phase in ("select", "refit"):
-            shutil.rmtree(self.run / "checkpoints" / phase, ignore_errors=True)
+        if self.workers.is_chief:
+            rows = [{"phase": "select", **row} for row in state["rows"]]
+            rows += [{"phase": "refit", **row} for row in state.get("refit_rows", [])]
+            write_rows(self.run / "history.csv", rows)
+            write_config(self.run, self.config)
+            for part in ("select", "refit", *(f"worker-{index}" for index in range(1, self.workers.number))):
+                shutil.rmtree(folder / part, ignore_errors=True)
+        self.workers.wait()
         return Run(self.run, self.config, self.statistics, model)

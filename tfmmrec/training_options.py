@@ -34,7 +34,7 @@ class TrainingOptions(BaseModel):
         unfreeze_every: epochs after which one more of their layers is trained, the last first; 0: all from the start.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
-        strategy: auto, cpu or mirrored.
+        strategy: auto, cpu, mirrored or multiworker, see `make_strategy`.
         mixed_precision: none, float16 or bfloat16.
         patience: validations without a new best before the fit stops.
         monitor: the validation metric.
@@ -67,7 +67,7 @@ class TrainingOptions(BaseModel):
     unfreeze_every: int = Field(default=0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
+    strategy: Literal["auto", "cpu", "mirrored", "multiworker"] = "auto"
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     patience: int = Field(default=5, ge=1)
     monitor: str = "val_ndcg@20"

@@ -157,7 +157,7 @@ def test_a_run_goes_on_with_its_own_data_only(data, tmp_path, capsys):
         (["--set", "dim=wide"], "dim='wide' does not suit two_tower"),
         (["--set", "fusion=middle"], "fusion must be one of early, late, hybrid"),
         (["--epochs", "0"], "epochs: Input should be greater than or equal to 1 (found 0)"),
-        (["--strategy", "tpu"], "strategy: Input should be 'auto', 'cpu' or 'mirrored' (found 'tpu')"),
+        (["--strategy", "tpu"], "strategy: Input should be 'auto', 'cpu', 'mirrored' or 'multiworker' (found 'tpu')"),
         (["--epochs", "2", "--set", "epochs=3"], "epochs is given by --set and by its own flag"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -186,3 +186,20 @@ def test_what_was_survived_is_told_once(capsys):
     _note([missing, broken], noted)
     told = capsys.readouterr().err.splitlines()
     assert told == [f"Note: {missing}", f"Note: {broken}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--workers", "a:1,b:2"], "--workers and --worker-index go together"),
+        (["--worker-index", "0"], "--workers and --worker-index go together"),
+        (["--workers", "a:1,b", "--worker-index", "0"], "workers must be host:port, separated by commas, got 'b'"),
+        (["--workers", "a:1,b:2", "--worker-index", "2"], "this worker's index must lie in 0 to 1, got 2"),
+        (["--strategy", "multiworker"], "strategy multiworker needs to know its cluster"),
+    ],
+)
+def test_workers_that_cannot_be(data, tmp_path, capsys, monkeypatch, given, told):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert main(["train", str(data), "--run", str(tmp_path / "run"), *SMALL, *given]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

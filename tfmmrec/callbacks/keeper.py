@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.types import UsageError
+from tfmmrec.workers import Workers
 
 
 class _KeptState(tf.train.experimental.PythonState):
@@ -40,6 +42,8 @@ class Keeper(tf.keras.callbacks.Callback):
         others: the user's callbacks, whose state is kept too.
         save_seconds: at least so many seconds between two checkpoints.
         keep_best: also keep the weights of the best epoch, see `best_weights`.
+        workers: the processes that train together. All begin with the chief's weights and go by its metrics and its
+            clock; a checkpoint takes all of them, and each but the chief throws its copy away at the end.
 
     Raises:
         FloatingPointError: the loss or the monitored metric is no longer finite.
@@ -54,9 +58,12 @@ class Keeper(tf.keras.callbacks.Callback):
         others: Sequence[tf.keras.callbacks.Callback] = (),
         save_seconds: float = 10.0,
         keep_best: bool = False,
+        workers: Workers | None = None,
     ):
         super().__init__()
         self.folder = Path(folder)
+        self.workers = workers or Workers(tf.distribute.get_strategy())
+        self._own = self.folder if self.workers.is_chief else self.folder / f"worker-{self.workers.index}"
         self.monitor = monitor
         self.patience = patience
         self.others = list(others)
@@ -73,9 +80,10 @@ class Keeper(tf.keras.callbacks.Callback):
             The epoch to begin with.
         """
         checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=self._state)
-        self._manager = tf.train.CheckpointManager(checkpoint, str(self.folder), max_to_keep=2)
-        if resume and self._manager.latest_checkpoint:
-            checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        newest = tf.train.latest_checkpoint(str(self.folder)) if resume else None
+        self._manager = tf.train.CheckpointManager(checkpoint, str(self._own), max_to_keep=2)
+        if newest:
+            checkpoint.restore(newest).assert_existing_objects_matched()
         return self._state.values["epoch"]
 
     @property
@@ -105,11 +113,15 @@ class Keeper(tf.keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._started = time.monotonic()
         set_plain_states(self.others, self._state.values["callbacks"])
+        self.workers.synchronise(self.model.variables)
 
     def on_epoch_end(self, epoch, logs=None):
-        values = self._state.values
+        values, logs = self._state.values, logs or {}
         row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._started, 3)}
-        row |= {name: float(value) for name, value in (logs or {}).items()}
+        due = time.monotonic() - self._last_save >= self.save_seconds
+        due, stops, *metrics = self.workers.agree([due, self.model.stop_training, *map(float, logs.values())])
+        row |= dict(zip(logs, map(float, metrics), strict=True))
+        self.model.stop_training = bool(stops)
         self._started = time.monotonic()
         values["rows"].append(row)
         values["epoch"] = epoch + 1
@@ -121,7 +133,7 @@ class Keeper(tf.keras.callbacks.Callback):
         if self.stopped:
             self.model.stop_training = True
         values["finished"] = bool(self.model.stop_training)
-        if time.monotonic() - self._last_save >= self.save_seconds:
+        if due:
             self.save()
 
     def _check(self, row: dict) -> None:
@@ -137,8 +149,8 @@ class Keeper(tf.keras.callbacks.Callback):
         self._state.values["callbacks"] = plain_states(self.others)
         self._manager.save()
         self._last_save = time.monotonic()
-        kept = Path(best_weights(self.folder, self.best_epoch)).name
-        for path in self.folder.glob("best-*"):  # a resumed fit may go back to the best of this checkpoint, not before
+        kept = Path(best_weights(self._own, self.best_epoch)).name
+        for path in self._own.glob("best-*"):  # a resumed fit may go back to the best of this checkpoint, not before
             if path.name.split(".")[0] != kept:
                 path.unlink()
 
@@ -146,10 +158,13 @@ class Keeper(tf.keras.callbacks.Callback):
         if not self._state.values["best_epoch"]:
             self._write_best()
         self.save()
+        if not self.workers.is_chief:
+            shutil.rmtree(self._own, ignore_errors=True)
+        self.workers.wait()  # for what the chief writes
 
     def _write_best(self) -> None:
         if self.keep_best:
-            tf.train.Checkpoint(model=self.model).write(best_weights(self.folder, self.best_epoch))
+            tf.train.Checkpoint(model=self.model).write(best_weights(self._own, self.best_epoch))
 
 
 def best_weights(folder: Path, epoch: int) -> str:

@@ -28,7 +28,20 @@ def train(
         Path | None, typer.Option(help="Another yaml than the folder's dataset.yaml.", show_default=False)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default=False)] = None,
-    strategy: Annotated[str | None, typer.Option(help="auto, cpu, or mirrored (all GPUs).", show_default=False)] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="auto, cpu, mirrored (all GPUs), or multiworker.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT,...",
+            help="All workers, the same list for each; instead of TF_CONFIG. The first writes the run.",
+            show_default=False,
+        ),
+    ] = None,
+    worker_index: Annotated[
+        int | None, typer.Option(help="Which of the --workers this is, from 0.", show_default=False)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, batches and dropout.", show_default=False)] = None,
     mixed_precision: Annotated[str | None, typer.Option(help="none, float16 or bfloat16.", show_default=False)] = None,
     deterministic: Annotated[
@@ -53,11 +66,14 @@ def train(
 
     Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
+    from tfmmrec.cluster import read_cluster, worker_index_of
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.runs import read_config, read_start
+    from tfmmrec.strategies import make_strategy
     from tfmmrec.training import train as fit
     from tfmmrec.transfer import describe_transfer
 
+    _set_cluster(workers, worker_index)
     flags = {
         "epochs": epochs,
         "strategy": strategy,
@@ -70,7 +86,8 @@ def train(
     settings = parse_settings(set_ or [])
     begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
     model = model or ("two_tower" if begun is None else begun.model)
-    divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
+    _, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
+    make_strategy(options.strategy if begun is None else begun.options["strategy"])  # before anything is computed
     named = None if config is None else str(config.resolve() if config.exists() else config)
     found = load_dataset(dataset, named)
     own, options = divide_settings(model, settings, flags, len(found.candidates))
@@ -91,7 +108,10 @@ def train(
     out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
     for line in describe_transfer(taken):
         out.print(f"Taken over, {line}", markup=False, soft_wrap=True)
-    out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
+    if index := worker_index_of(read_cluster()):
+        out.print(f"This was worker {index}; worker 0 wrote {run}.", markup=False, soft_wrap=True)
+    else:
+        out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
     return answer
 
 
@@ -101,6 +121,15 @@ def _note(issues, noted=frozenset()) -> frozenset:
         if (issue.kind, issue.where) not in noted:
             console(stderr=True).print(f"Note: {issue}", markup=False, soft_wrap=True)
     return noted | {(issue.kind, issue.where) for issue in issues}
+
+
+def _set_cluster(workers: str | None, worker_index: int | None) -> None:
+    from tfmmrec.cluster import write_cluster
+
+    if (workers is None) != (worker_index is None):
+        raise UsageError("--workers and --worker-index go together: the list of all, and which of them this is")
+    if workers is not None:
+        write_cluster([address.strip() for address in workers.split(",")], worker_index)
 
 
 def _check_same(begun, model: str, wanted: dict[str, Any], given: set[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.replicas import of_all_replicas
+
 
 def log_inclusion_probability(counts: np.ndarray, batch_size: int) -> np.ndarray:
     """log(1 − (1 − p)^B): the chance that a candidate is among the B rows of a batch.
@@ -47,8 +49,8 @@ def unique_across_replicas(
         unique = rows.shape[0] or tf.shape(rows)[0]
         shift = context.replica_id_in_sync_group * unique
         # own ones first, so that `positives` stay what they are
-        rows = tf.roll(context.all_gather(rows, axis=0), -shift, axis=0)
-        vectors = tf.roll(context.all_gather(vectors, axis=0), -shift, axis=0)
+        rows = tf.roll(of_all_replicas(rows), -shift, axis=0)
+        vectors = tf.roll(of_all_replicas(vectors), -shift, axis=0)
     return rows, vectors, first_occurrences(rows) & (rows >= 0), positives
 
 

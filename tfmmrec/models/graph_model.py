@@ -13,6 +13,7 @@ from tfmmrec.losses.full_softmax import full_softmax
 from tfmmrec.losses.negative_sampler import NegativeSampler
 from tfmmrec.models.content_reference import encoded
 from tfmmrec.models.trainable import Trainable
+from tfmmrec.replicas import of_all_replicas
 from tfmmrec.sparse_graph import BipartiteGraph, inverse_root
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
@@ -124,10 +125,7 @@ class GraphModel(Trainable):
         """What a step of training with this batch propagates over: all edges, or all but the global batch's own."""
         if not self.hold_out or self._graph is None:
             return self._graph
-        keys = self._keys(inputs["query"]["id"]["row"], self._positives(inputs))
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            keys = context.all_gather(keys, axis=0)
+        keys = of_all_replicas(self._keys(inputs["query"]["id"]["row"], self._positives(inputs)))
         num_edges = self._graph.num_edges
         places = tf.minimum(tf.searchsorted(self._edge_keys, keys), num_edges - 1)
         is_edge = tf.cast(tf.gather(self._edge_keys, places) == keys, tf.int32)

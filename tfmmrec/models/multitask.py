@@ -18,6 +18,7 @@ from tfmmrec.models.step_parts import Retrieval, StepCandidates
 from tfmmrec.models.task_weights import TaskWeights
 from tfmmrec.models.two_tower import TwoTower
 from tfmmrec.models.two_tower_builder import build_two_tower
+from tfmmrec.replicas import of_all_replicas
 from tfmmrec.schema import Schema
 from tfmmrec.types import UsageError
 
@@ -112,7 +113,7 @@ class Multitask(TwoTower):
         if rows is None:
             return self._candidate_mask  # every replica has them all
         context = tf.distribute.get_replica_context()
-        everywhere = rows if context.num_replicas_in_sync == 1 else context.all_gather(rows, axis=0)
+        everywhere = of_all_replicas(rows)
         size = rows.shape[0] or tf.shape(rows)[0]
         first = context.replica_id_in_sync_group * size
         return (first_occurrences(everywhere) & (everywhere >= 0))[first : first + size]

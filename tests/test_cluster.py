@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+from tfmmrec.cluster import num_workers, read_cluster, worker_index_of, write_cluster
+from tfmmrec.types import UsageError
+
+TWO = {"worker": ["one:1", "two:2"]}
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """`config(text or object)`: sets TF_CONFIG; None takes it away."""
+
+    def set_to(value):
+        monkeypatch.delenv("TF_CONFIG", raising=False)
+        if value is not None:
+            monkeypatch.setenv("TF_CONFIG", value if isinstance(value, str) else json.dumps(value))
+
+    return set_to
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", {}, {"cluster": {}}, {"task": {"type": "worker", "index": 0}}])
+def test_without_a_cluster_there_is_one_process(config, value):
+    config(value)
+    assert read_cluster() is None and num_workers(None) == 0 and worker_index_of(None) == 0
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "index", "number", "place"),
+    [
+        (TWO, "worker", 0, 2, 0),
+        (TWO, "worker", "1", 2, 1),  # some schedulers write the index as a string
+        (TWO | {"chief": ["zero:9"]}, "chief", 0, 3, 0),
+        (TWO | {"chief": ["zero:9"]}, "worker", 1, 3, 2),
+        (TWO | {"ps": ["three:3"]}, "worker", 1, 2, 1),
+    ],
+)
+def test_who_takes_part_and_which_this_is(config, cluster, kind, index, number, place):
+    config({"cluster": cluster, "task": {"type": kind, "index": index}})
+    found = read_cluster()
+    assert found == {"cluster": cluster, "task": {"type": kind, "index": int(index)}}
+    assert (num_workers(found), worker_index_of(found)) == (number, place)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{", "TF_CONFIG: expected something like .*, got '{'"),
+        ({"cluster": TWO}, "TF_CONFIG: expected something like .*KeyError"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": "x"}}, "TF_CONFIG: expected something like"),
+        ({"cluster": ["one:1"], "task": {"type": "worker", "index": 0}}, "TF_CONFIG: expected something like"),
+        (
+            {"cluster": TWO, "task": {"type": "worker", "index": 2}},
+            "its task is number 2 of type worker, but its cluster has 2 of type worker",
+        ),
+        ({"cluster": TWO, "task": {"type": "ps", "index": 0}}, "its task is number 0 of type ps"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(config, value, told):
+    config(value)
+    with pytest.raises(UsageError, match=told):
+        read_cluster()
+
+
+def test_what_is_written_is_read(config):
+    config(None)
+    write_cluster(["10.0.0.1:2222", "10.0.0.2:2222"], 1)
+    expected = {"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 1}}
+    assert read_cluster() == expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "index", "told"),
+    [
+        (["one"], 0, "workers must be host:port, separated by commas, got 'one'"),
+        (["one:99999"], 0, "got 'one:99999'"),
+        ([":1"], 0, "got ':1'"),
+        (["one:1", "one:1"], 0, "every worker needs an address of its own, got one:1, one:1"),
+        (["one:1", "two:1"], 2, "this worker's index must lie in 0 to 1, got 2"),
+        (["one:1"], -1, "must lie in 0 to 0, got -1"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused(config, workers, index, told):
+    config(None)
+    with pytest.raises(UsageError, match=told):
+        write_cluster(workers, index)
+    assert read_cluster() is None
