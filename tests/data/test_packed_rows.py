@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 
-from tfmmrec.data.packed_rows import column, dealt, numbers, pack, partitions_of, unpack
+from tfmmrec.data.packed_rows import column, dealt, gathered, numbers, pack, partitions_of, unpack
 
 ROWS = pa.record_batch(
     {"id": pa.array(["a", "b", None, "a", "ü"], pa.large_string()), "number": np.arange(5, dtype=np.int64)}
@@ -15,6 +15,12 @@ def test_rows_come_out_as_they_went_in():
     assert column(table, "id").to_pylist() == ["a", "b", None, "a", "ü", "a", "ü"]
     assert numbers(table, "number").tolist() == [0, 1, 2, 3, 4, 3, 4]
     assert unpack([]) is None
+
+
+def test_packs_are_gathered_until_they_have_enough_rows():
+    packs = [pack(ROWS.slice(0, count)) for count in (2, 2, 5, 1)]
+    assert [numbers(table, "number").tolist() for table in gathered(packs, 4)] == [[0, 1, 0, 1], [0, 1, 2, 3, 4], [0]]
+    assert list(gathered([])) == []
 
 
 def test_dealt_rows_keep_their_order_and_nothing_else_is_sent():

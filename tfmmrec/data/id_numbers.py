@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmmrec.data.packed_rows import PLACE_BITS, column, dealt, numbers, partitions_of, unpack
+from tfmmrec.data.packed_rows import PLACE_BITS, column, dealt, gathered, numbers, partitions_of, unpack
 
 _STRETCH_BITS = 16
 
@@ -92,8 +92,7 @@ def with_rows(packed: Iterable[bytes], known: Iterable[bytes], side: str) -> Ite
         side: "query" or "candidate"; the column `SIDE_row`, int64, is added.
     """
     table = unpack(known)
-    for part in packed:
-        found = unpack([part])
+    for found in gathered(packed):
         if table is None:
             rows = np.full(len(found), -1)
         else:

@@ -89,9 +89,11 @@ def deal_known(rows: pa.Table, dataset: ShardedDataset) -> Iterator[tuple[str, o
         if not ((times == np.rint(times)) & (np.abs(times) < 2.0**53)).all():
             yield "fractions", True
         if log.path and log.split_or_default.method == "time":
-            buckets = time_buckets(times)
-            for bucket in np.unique(buckets):
-                yield "times", (int(bucket), ValueCounts.of(times[buckets == bucket]))
+            counted = ValueCounts.of(times)
+            buckets, starts = np.unique(time_buckets(counted.values), return_index=True)
+            for bucket, start, stop in zip(buckets, starts, np.append(starts, counted.values.size)[1:], strict=True):
+                own = slice(start, stop)
+                yield "times", (int(bucket), ValueCounts(counted.values[own], counted.counts[own]))
 
 
 def look_up_candidates(

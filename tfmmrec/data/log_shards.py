@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from tfmmrec.data.dataset_counts import DatasetCounts
 from tfmmrec.data.fingerprint import hash_files
-from tfmmrec.data.id_numbers import by_hash, file_and_row, place_of, placed_ids
+from tfmmrec.data.id_numbers import file_and_row, place_of, placed_ids
 from tfmmrec.data.ids import IdIndex
 from tfmmrec.data.interaction_log import InteractionLog, coded_ids
 from tfmmrec.data.issues import Issues
-from tfmmrec.data.packed_rows import PLACE_BITS, column, dealt, numbers, partitions_of
+from tfmmrec.data.packed_rows import PLACE_BITS, ROWS_AT_ONCE, column, dealt, numbers, partitions_of
 from tfmmrec.data.readers import Rows
 from tfmmrec.data.row_checks import Readable, Rejected, readable_rows, rejected
 from tfmmrec.data.sharded_dataset import ShardedDataset, log_columns
@@ -87,6 +87,7 @@ def read_log_file(file: int, dataset: ShardedDataset) -> Iterator[tuple[str, obj
     wanted = log_columns(schema)
     sides = {"query": "queries", "candidate": "candidates"}
     learned = [side for side, plural in sides.items() if not dataset.is_fixed(plural)]
+    pending: dict[str, list[pa.RecordBatch]] = {}
     try:
         table = dataset.table(name, f"interactions.{part}")
         counts.digests[f"log {file:09}"] = hash_files(table.root, table.paths)[0]
@@ -97,25 +98,34 @@ def read_log_file(file: int, dataset: ShardedDataset) -> Iterator[tuple[str, obj
                     counts.counts["unreadable", part] += 1
                     yield "rejected", piece.line()
                     continue
-                yield from _outputs(piece, file, dataset, learned)
+                yield from _told(piece, file)
                 counts.counts["positive", part] += piece.found.num_positive
+                pending.setdefault("rows", []).append(piece.found.rows)
+                for side in learned:
+                    pending.setdefault(f"{side} ids", []).append(piece.found.ids[side])
+                if sum(map(len, pending["rows"])) >= ROWS_AT_ONCE:
+                    yield from _dealt(pending, dataset)
+                    pending = {}
+        yield from _dealt(pending, dataset)
     except DataError as error:
         counts.faults = (str(error),)
         yield "rejected", Rejected(name, 0, str(error), {}).line()
     yield "counts", counts
 
 
-def _outputs(
-    piece: Readable[_Parsed], file: int, dataset: ShardedDataset, learned: list[str]
-) -> Iterator[tuple[str, object]]:
+def _dealt(pending: dict[str, list[pa.RecordBatch]], dataset: ShardedDataset) -> Iterator[tuple[str, object]]:
+    """Deals many rows out at once: a pack of few rows is mostly their description."""
+    for tag, batches in pending.items():
+        table = pa.Table.from_batches(batches)
+        ids = column(table, "candidate" if tag == "rows" else "id")
+        for own in dealt(table, partitions_of(ids, dataset.num_partitions)):
+            yield tag, own
+
+
+def _told(piece: Readable[_Parsed], file: int) -> Iterator[tuple[str, object]]:
     found = piece.found
     for index in found.without_id:
         yield "rejected", rejected(piece.rows, int(index), "interaction without an id").line()
-    for side in learned:
-        for own in by_hash(found.ids[side], dataset.num_partitions):
-            yield f"{side} ids", own
-    for own in dealt(found.rows, partitions_of(found.rows.column("candidate"), dataset.num_partitions)):
-        yield "rows", own
     if found.issues.all:
         yield "counts", DatasetCounts.of_issues("log", place_of(file, piece.rows.first), found.issues)
 

@@ -13,6 +13,10 @@ PLACE_BITS = 40
 """A row's place is `file << PLACE_BITS | row`, so that places are in the order of files and rows."""
 
 
+ROWS_AT_ONCE = 2**20
+"""As many rows as this are dealt out at once, where there are as many: a pack of few is mostly its description."""
+
+
 def pack(rows: pa.RecordBatch | pa.Table) -> bytes:
     """Rows as bytes, in Arrow's own form."""
     sink = pa.BufferOutputStream()
@@ -25,6 +29,19 @@ def unpack(packed: Iterable[bytes]) -> pa.Table | None:
     """All rows of several packs, each column in one piece; None without any pack."""
     tables = [pa.ipc.open_stream(part).read_all() for part in packed]
     return pa.concat_tables(tables).combine_chunks() if tables else None
+
+
+def gathered(packed: Iterable[bytes], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:
+    """All rows of several packs, at least so many at once as long as there are as many."""
+    pending, num_rows = [], 0
+    for part in packed:
+        pending.append(pa.ipc.open_stream(part).read_all())
+        num_rows += len(pending[-1])
+        if num_rows >= rows_at_once:
+            yield pa.concat_tables(pending).combine_chunks()
+            pending, num_rows = [], 0
+    if pending:
+        yield pa.concat_tables(pending).combine_chunks()
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
