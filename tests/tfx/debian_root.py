@@ -22,6 +22,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,7 +32,11 @@ REQUIREMENTS = HERE / "requirements.txt"
 CANNOT = 77
 PYTHON = "/venv/bin/python"
 _PACKAGES = "python3,python3-venv,python3-dev,g++"
+_OURS = re.compile(r"[0-9a-f]{12}(\.making)?")
 _LEAST_BYTES = 8 * 2**30
+_MOST_SECONDS = 1200
+_NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+"""End with this process, however that ends, and take its processes and mounts along."""
 # $1: the root. $2...: places of this machine that it sees, up to "--"; then the command.
 _ENTER = """
 root=$1; shift
@@ -59,11 +65,11 @@ def main(arguments: list[str]) -> int:
     where_possible = arguments[:1] == ["--where-possible"]
     command = arguments[1:] if where_possible else arguments
     try:
-        root = made_root(roots())
+        with ready_root(roots()) as root:
+            return inside(root, command)
     except CannotMake as reason:
         print(f"The tests of the TFX pipeline were NOT RUN: {reason}", file=sys.stderr)
         return 0 if where_possible else CANNOT
-    return inside(root, command)
 
 
 def roots() -> Path:
@@ -72,8 +78,9 @@ def roots() -> Path:
     return Path(os.environ.get("TFX_ROOTS") or f"{cache}/tfmmrec/tfx")
 
 
-def made_root(folder: Path) -> Path:
-    """The root, made first where it is not there yet.
+@contextmanager
+def ready_root(folder: Path) -> Iterator[Path]:
+    """The root, made first where it is not there yet; nobody removes it before the block ends.
 
     Raises:
         CannotMake: it is not there and cannot be made.
@@ -83,23 +90,19 @@ def made_root(folder: Path) -> Path:
     for program in ("debootstrap", "unshare", "chroot", "setpriv"):
         if shutil.which(program) is None:
             raise CannotMake(f"no {program} is on the PATH")
-    if not _succeeds(["unshare", "--mount", "--pid", "--fork", "true"]):
+    if subprocess.run([*_NAMESPACES, "true"], capture_output=True).returncode:
         raise CannotMake("this machine grants no namespaces (unshare)")
-    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(REQUIREMENTS.read_bytes() + _PACKAGES.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
     root = folder / digest
     with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_SH)
         if not root.exists():
-            if shutil.disk_usage(folder).free < _LEAST_BYTES:
-                raise CannotMake(f"{folder} has less than {_LEAST_BYTES >> 30} GiB free")
-            for old in folder.iterdir():
-                if old.is_dir():
-                    shutil.rmtree(old)
-            making = folder / f"{digest}.making"
-            _make(making)
-            making.rename(root)
-    return root
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not root.exists():
+                _make(root)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield root
 
 
 def inside(root: Path, command: list[str], **streams) -> int:
@@ -120,7 +123,7 @@ def inside(root: Path, command: list[str], **streams) -> int:
     for name in ("VIRTUAL_ENV", "PYTHONHOME", "TMPDIR", "XDG_CACHE_HOME", "MAKEFLAGS"):
         environment.pop(name, None)
     enter = ["bash", "-euc", _ENTER, "enter", str(root), str(SOURCES), *places, "--", *command]
-    return subprocess.run([*_namespaces(), *enter], env=environment, **streams).returncode
+    return subprocess.run([*_NAMESPACES, *enter], env=environment, **streams).returncode
 
 
 def pip_settings() -> tuple[dict[str, str], list[str]]:
@@ -143,38 +146,38 @@ def pip_settings() -> tuple[dict[str, str], list[str]]:
 
 def _make(root: Path) -> None:
     started = time.monotonic()
+    for old in root.parent.iterdir():
+        if _OURS.fullmatch(old.name):
+            shutil.rmtree(old)
+    if shutil.disk_usage(root.parent).free < _LEAST_BYTES:
+        raise CannotMake(f"{root.parent} has less than {_LEAST_BYTES >> 30} GiB free")
     print(f"Making a Debian 13 root with TFX in {root.parent} (4 GB, some minutes) ...", file=sys.stderr, flush=True)
-    log = root.with_suffix(".log")
+    making, log = root.with_suffix(".making"), root.with_suffix(".log")
+    (making / "etc" / "dpkg" / "dpkg.cfg.d").mkdir(parents=True)
+    (making / "etc" / "dpkg" / "dpkg.cfg.d" / "quick").write_text("force-unsafe-io\n")  # a root cut short is not kept
+    debian = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(making)]
+    pip = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", "--no-cache-dir"]
     with open(log, "w") as output:
-        streams = {"stdout": output, "stderr": subprocess.STDOUT}
-        (root / "etc" / "dpkg" / "dpkg.cfg.d").mkdir(parents=True)
-        (root / "etc" / "dpkg" / "dpkg.cfg.d" / "quick").write_text("force-unsafe-io\n")  # a root cut short is not kept
-        debian = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(root)]
-        if subprocess.run([*_namespaces(), *debian], **streams).returncode:
-            raise CannotMake(f"debootstrap failed, for want of a mirror or of rights: {_last_line(log)}; see {log}")
-        shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
-        pip = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", "--no-cache-dir"]
-        for step in (
-            ["python3", "-m", "venv", "/venv"],
-            [*pip, "--requirement", f"/tfmmrec/{REQUIREMENTS.relative_to(SOURCES)}"],
-        ):
-            if inside(root, step, **streams):
-                raise CannotMake(f"{' '.join(step[:4])} failed, for want of an index: {_last_line(log)}; see {log}")
+        streams = {"stdout": output, "stderr": subprocess.STDOUT, "timeout": _MOST_SECONDS}
+        _step("debootstrap", log, lambda: subprocess.run([*_NAMESPACES, *debian], **streams).returncode)
+        shutil.copy("/etc/resolv.conf", making / "etc" / "resolv.conf")
+        _step("python3 -m venv", log, lambda: inside(making, ["python3", "-m", "venv", "/venv"], **streams))
+        listed = f"/tfmmrec/{REQUIREMENTS.relative_to(SOURCES)}"
+        _step("pip install", log, lambda: inside(making, [*pip, "--requirement", listed], **streams))
+    making.rename(root)
     print(f"Made in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
-def _namespaces() -> list[str]:
-    """What ends with this process, however that ends, and takes its processes and mounts along."""
-    return ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
-
-
-def _succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True).returncode == 0
-
-
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
+def _step(what: str, log: Path, run: Callable[[], int]) -> None:
+    try:
+        failed = f"exit status {status}" if (status := run()) else ""
+    except subprocess.TimeoutExpired:
+        failed = f"more than {_MOST_SECONDS} seconds"
+    if failed:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        raise CannotMake(
+            f"{what}: {failed}, such as for want of a mirror: {(lines or ['it says nothing'])[-1]}; see {log}"
+        )
 
 
 if __name__ == "__main__":

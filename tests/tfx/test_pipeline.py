@@ -27,7 +27,9 @@ from ml_metadata.proto import metadata_store_pb2  # noqa: E402
 from pipelines.tfx_pipeline import main  # noqa: E402
 from tfmmrec.data.fashion import write_fashion  # noqa: E402
 
-SETTINGS = ["--set=dim=16", "--set=epochs=4", "--set=image_steps=30", "--set=refit=false", "--infra=none"]
+pytestmark = pytest.mark.timeout(3600)  # where much else goes on, TFX takes its time
+NUM_CANDIDATES = 240
+SETTINGS = ["--set=dim=16", "--set=epochs=4", "--set=image_steps=10", "--set=refit=false", "--infra=none"]
 TREE = {
     "saved_model.pb",
     "fingerprint.pb",
@@ -48,7 +50,7 @@ class Shop:
     """A catalogue, and what the pipeline made of it."""
 
     def __init__(self, folder: Path):
-        self.data = write_fashion(folder / "fashion", 0, 400, 300, 6000)
+        self.data = write_fashion(folder / "fashion", 0, NUM_CANDIDATES, 150, 3000)
         self.root, self.models = folder / "root", folder / "models" / "fashion"
         self.train = pd.read_parquet(self.data / "train.parquet")
 
@@ -90,7 +92,7 @@ def test_a_good_model_is_pushed_whole(shop):
     assert version.parent == shop.models and version.name.isdecimal()
     assert {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()} == TREE
     evaluation = json.loads(Path(found["evaluation"]).read_text())
-    by_lot = 20 / 400
+    by_lot = 20 / NUM_CANDIDATES
     assert evaluation["passed"] and evaluation["figures"]["model"]["slices"]["all"]["recall"] > by_lot
     assert "replay" in {check["name"] for check in evaluation["checks"]}, "a fresh process has loaded it as a server"
     (blessing,) = shop.artifacts("ModelBlessing")
@@ -102,7 +104,7 @@ def test_the_pushed_model_answers_serialized_examples(shop):
     seen = set(shop.train.loc[shop.train["shopper_id"] == shopper, "garment_id"])
     asked = tf.train.Example()
     asked.features.feature["query_id"].bytes_list.value.append(shopper.encode())
-    asked.features.feature["k"].int64_list.value.append(400)
+    asked.features.feature["k"].int64_list.value.append(NUM_CANDIDATES)
     serialized = [base64.b64encode(example).decode() for example in (asked.SerializeToString(), b"")]
     script = Path(__file__).with_name("stock_answer.py")
     command = [sys.executable, "-P", str(script), shop.first[1]["version"], "recommend_examples"]
@@ -114,7 +116,7 @@ def test_the_pushed_model_answers_serialized_examples(shop):
     assert sorted(answers) == sorted(catalogue - seen), "every garment, the cold ones too, but what was chosen"
     assert found["source"] == ["query", "popular"]
     scores = np.array(found["scores"][0], float)
-    assert (np.diff(scores[: len(answers)]) <= 0).all() and len(set(scores[: len(answers)])) > 300
+    assert (np.diff(scores[: len(answers)]) <= 0).all() and len(set(scores[: len(answers)])) > NUM_CANDIDATES / 2
 
 
 def test_a_bad_model_is_not(shop):
