@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import VocabularyLookup, fingerprints
+from tfmmrec.search.limits import MAX_FEATURES
 
 Replacements = list[tuple[tf.Variable, tf.Tensor]]
-MAX_FEATURES = 29
 _UNKNOWN_BIT = 1 << MAX_FEATURES  # no candidate has it: a feature or a value that no candidate has lets none pass
 _DENIED_BIT = 1 << (MAX_FEATURES + 1)
 
