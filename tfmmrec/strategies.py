@@ -14,8 +14,8 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """A `tf.distribute` strategy by name.
 
     Args:
-        name: `cpu` (one device), `mirrored` (all GPUs; without any, all logical CPU devices), `multiworker` (the same on
-            every process that `TF_CONFIG` names; to be made before TensorFlow has computed anything), or `auto`
+        name: `cpu` (one device), `mirrored` (all GPUs; without any, all logical CPU devices), `multiworker` (the same
+            on every process that `TF_CONFIG` names; to be made before TensorFlow has computed anything), or `auto`
             (multiworker where `TF_CONFIG` names two workers or more, mirrored with two GPUs or more, else the default
             device).
 

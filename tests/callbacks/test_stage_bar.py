@@ -84,3 +84,10 @@ def test_without_a_terminal_short_stages_are_not_shown(clock, capsys):
             clock.now += 1.0
             bar(what, done, 4)
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_cannot_be_counted_is_told_when_it_begins(capsys):
+    bar = StageBar()
+    bar("loading it", 0, 0)
+    bar("measuring", 0, 3)
+    assert capsys.readouterr().err == "loading it ...\n"

@@ -60,7 +60,7 @@ def test_what_few_queries_cannot_tell_is_not_published():
     assert (
         not check.passed
         and "a loss of" in check.says
-        and check.says.endswith("too much, which more queries would tell")
+        and check.says.endswith("too much for so few queries; more of them would make it surer")
     )
     (check,) = loss_checks(Policy(max_loss={"all": 0.9}), evaluated(all=new), evaluated(all=old))
     assert check.passed

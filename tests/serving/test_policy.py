@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from tfmmrec.serving.policy import Policy, read_policy
 from tfmmrec.types import DataError
@@ -56,5 +55,23 @@ def test_what_is_no_policy(tmp_path):
     ids=str,
 )
 def test_values_that_there_are_not(wrong):
-    with pytest.raises(ValidationError):
+    with pytest.raises(DataError, match="^the policy: "):
         read_policy(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("min_recal: 0.1", "unknown key `min_recal` in the file; did you mean `min_recall`?"),
+        ("colour: red", "unknown key `colour` in the file; known are `k`, `metric`, `min_recall`, "),
+        ("max_loss: {hot: 0.1}", "`max_loss`: expected 'all', 'warm' or 'cold', found 'hot'"),
+        ("min_coverage: a lot", "`min_coverage`: expected number, unable to parse string as a number, found 'a lot'"),
+        ("min_coverage: 3", "`min_coverage`: expected less than or equal to 1, found 3"),
+    ],
+)
+def test_a_mistake_is_told_by_its_file_and_key(tmp_path, text, told):
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError) as raised:
+        read_policy(path)
+    assert str(raised.value).startswith(f"{path}: {told}")

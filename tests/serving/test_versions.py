@@ -140,3 +140,11 @@ def test_a_folder_that_cannot_be_written(reachable):
     shop.chmod(0o755)
     assert done.stdout.startswith(f"UsageError {shop}: nothing can be written there (Permission denied)"), done
     assert Versions(shop).in_service == 2
+
+
+def test_of_a_folder_of_names_these_are_told(tmp_path):
+    for name in ("shop", "songs"):
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "1" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(DataError, match="holds no version; did you mean .*/shop or .*/songs?"):
+        existing_versions(tmp_path)

@@ -14,7 +14,8 @@ _LINE_SECONDS = 15.0
 class StageBar:
     """Called with (what, done, total); shows a bar for stages of more than two seconds.
 
-    Without a terminal it is a line once a stage has lasted more than five seconds, and another about every fifteen.
+    Without a terminal it is a line once a stage has lasted more than five seconds, and another about every fifteen. A
+    stage whose progress nobody can tell has a total of 0 and is a line when it begins.
     """
 
     def __init__(self):
@@ -27,6 +28,8 @@ class StageBar:
         if what != self._what:
             self._close()
             self._what, self._started, self._next_line = what, now, now + _FIRST_LINE_SECONDS
+            if not total:
+                self._console.print(f"{what} ...", markup=False, highlight=False, soft_wrap=True)
         if done < total and self._console.is_terminal and self._bar is None and now - self._started > 2.0:
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

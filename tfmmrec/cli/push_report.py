@@ -30,10 +30,12 @@ def report_push(pushed: Pushed, to: str) -> dict[str, Any]:
         out.print(note, markup=False, soft_wrap=True)
     answer = {"path": None if pushed.path is None else str(pushed.path), **pushed.record, "notes": pushed.notes}
     if not pushed.is_published:
-        failed = "; ".join(check.says for check in pushed.blessing.checks if not check.passed)
+        failed = ", ".join(check.name for check in pushed.blessing.checks if not check.passed)
+        before = pushed.record["before"]
+        stays = "there is still no version in service" if before is None else f"version {before} stays in service"
         raise Refusal(
-            f"{to}: refused, and the version in service stays. {failed}. The record stands in {to}/history.jsonl; "
-            "--force publishes it all the same",
+            f"{to}: refused, {stays}. What fell short: {failed}. The record, with how much, stands in "
+            f"{to}/history.jsonl; --force publishes it all the same",
             answer,
         )
     how = " by force" if pushed.outcome == "forced" else ""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from tfmmrec.schema import Schema
 from tfmmrec.types import DataError
 
 DEFAULT_NAME = "dataset.yaml"
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_schema(folder: str | Path, config: str | Path | None = None) -> Schema:
@@ -85,21 +86,37 @@ def parse_schema(content: Any, source: str = DEFAULT_NAME) -> Schema:
     if not isinstance(content, Mapping):
         found = "nothing" if content is None else f"a {type(content).__name__}"
         raise DataError(f"{source}: expected the keys {_join(Schema.model_fields)}, found {found}")
+    return validated(Schema, content, source)
+
+
+def validated(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
+    """What a file holds, as a pydantic model.
+
+    Args:
+        model: its class.
+        content: of the file.
+        source: the file's name, for messages.
+
+    Raises:
+        DataError: as `parse_schema`.
+    """
     try:
-        return Schema.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(problem) for problem in error.errors(include_url=False)]
+        problems = [_problem(problem, model) for problem in error.errors(include_url=False)]
     if len(problems) == 1:
         raise DataError(f"{source}: {problems[0]}")
     raise DataError(f"{source}: {len(problems)} mistakes:" + "".join(f"\n  {problem}" for problem in problems))
 
 
-def _problem(problem: Mapping[str, Any]) -> str:
+def _problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     place, kind, found = problem["loc"], problem["type"], problem["input"]
+    if place[-1:] == ("[key]",):  # a key of a mapping
+        place = place[:-2]
     key = ".".join(str(step) for step in place)
     message = problem["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        known = _known_keys(place[:-1])
+        known = _known_keys(model, place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known are {_join(known)}"
         inside = f"`{'.'.join(map(str, place[:-1]))}`" if place[:-1] else "the file"
@@ -126,9 +143,8 @@ def _choices(problem: Mapping[str, Any]) -> list[str]:
     return str(problem["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
 
 
-def _known_keys(place: tuple) -> list[str]:
-    """The keys of the model that stands at a place of the schema."""
-    model: Any = Schema
+def _known_keys(model: Any, place: tuple) -> list[str]:
+    """The keys of what stands at a place of a model."""
     for step in place:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = _inner(model.model_fields[step].annotation) if step in model.model_fields else None

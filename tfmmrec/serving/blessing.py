@@ -92,6 +92,8 @@ def bless(
     queries = queries if queries is not None else read_evaluation(model.path)
     if queries is None:
         raise UsageError("the model carries no queries to be measured with; name a dataset with --dataset")
+    if progress is not None:
+        progress("loading it in a fresh process and sending it its warmup", 0, 0)
     replayed = replay_check(model)
     try:
         found = evaluate_exported(model, queries, policy.k, progress)
@@ -117,6 +119,8 @@ def write_blessing(folder: Path, content: dict[str, Any]) -> None:
 def _compare(policy, queries, new, in_service, progress) -> tuple[tuple[Check, ...], dict[str, Any], tuple[str, ...]]:
     model, found, num_bytes = new
     noted: list[str] = []
+    if progress is not None:
+        progress("measuring the version in service", 0, 0)
     try:
         other = load_exported(in_service)
         changes = catalogue_changes(model, other)

@@ -154,11 +154,12 @@ def _loss_check(policy: Policy, name: str, allowed: float, new: np.ndarray, old:
         return Check(title, True, f"{means}, nothing that could be lost", 0.0, allowed)
     loss, upper = loss_interval(policy, new, old)
     what = f"a loss of {loss:.1%}" if loss >= 0.0 else f"a gain of {-loss:.1%}"
-    sure = f"with {policy.confidence:.0%} confidence not more than {upper:.1%} lost"
+    bound = f"not more than {upper:.1%} lost" if upper >= 0.0 else f"at least {-upper:.1%} gained"
+    sure = f"with {policy.confidence:.0%} confidence {bound}"
     said = f"{means}, {what}, {sure}; allowed {allowed:.1%}"
     if upper <= allowed:
         return Check(title, True, said, upper, allowed)
-    doubt = "" if loss > allowed else ", which more queries would tell"
+    doubt = "" if loss > allowed else " for so few queries; more of them would make it surer"
     return Check(title, False, f"{said}: {100.0 * (upper - allowed):.1f} points too much{doubt}", upper, allowed)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tfmmrec.data.config import read_yaml
+from tfmmrec.data.config import read_yaml, validated
 from tfmmrec.types import DataError
 
 SLICES = ("all", "warm", "cold")
@@ -70,8 +70,7 @@ def read_policy(path: str | Path | None = None, **settings: Any) -> Policy:
         settings: attribute -> value; those that are None are left as they are. `max_loss` changes single slices.
 
     Raises:
-        DataError: no such file, or not a mapping in yaml.
-        pydantic.ValidationError: an attribute that there is not, or a value out of its range.
+        DataError: no such file, or not a mapping in yaml; an attribute that there is not, or a value out of its range.
     """
     content: Any = {}
     if path is not None:
@@ -85,4 +84,4 @@ def read_policy(path: str | Path | None = None, **settings: Any) -> Policy:
     given = {name: value for name, value in settings.items() if value is not None}
     if "max_loss" in given and isinstance(content.get("max_loss"), Mapping):
         given["max_loss"] = {**content["max_loss"], **given["max_loss"]}
-    return Policy.model_validate(content | given)
+    return validated(Policy, content | given, "the policy" if path is None else str(path))

@@ -92,6 +92,7 @@ def push_model(
     with hidden_folder(versions.folder / STAGED) as staging:
         written = staging / "written" / "model"
         written.parent.mkdir()
+        _tell(progress, "writing the model")
         write(written)
         while True:
             before = versions.in_service
@@ -143,6 +144,11 @@ def push_run(
         export_run(run, folder, data, progress, retriever=retriever, **export)
 
     return push_model(write, versions.shown, policy, force, None, origin, progress, keep_evaluation)
+
+
+def _tell(progress: Progress | None, what: str) -> None:
+    if progress is not None:
+        progress(what, 0, 0)
 
 
 def _loaded(run: str | Path | Run) -> Run:

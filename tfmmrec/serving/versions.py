@@ -163,7 +163,10 @@ def existing_versions(folder: str | Path) -> Versions:
     if not versions.folder.is_dir():
         raise DataError(f"{folder}: no such folder; `tfmmrec push RUN --to {folder}` makes it")
     if not versions.visible() and not versions.withdrawn():
-        raise DataError(f"{folder}: holds no version; `tfmmrec push RUN --to {folder}` makes one")
+        names = sorted(path.name for path in versions.folder.iterdir() if _numbers(path))
+        below = [f"{folder}/{name}" for name in names]
+        mended = f"did you mean {' or '.join(below[:5])}?" if below else f"`tfmmrec push RUN --to {folder}` makes one"
+        raise DataError(f"{folder}: holds no version; {mended}")
     return versions
 
 
