@@ -35,8 +35,12 @@ from pipelines.tfx_blessing import EVALUATION, judge, properties
 from tfmmrec.data.config import read_schema
 from tfmmrec.types import DataError, UsageError
 
-BEAM = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner", "--direct_running_mode=in_memory"]
-"""Beam on this machine, without the runner that it would fetch."""
+BEAM = [
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "--direct_running_mode=in_memory",
+    "--sdk_container_image=none",
+]
+"""Beam on this machine: without the runner that it would fetch, and without a copy of TFX for workers elsewhere."""
 Model = tfx.types.standard_artifacts.Model
 
 

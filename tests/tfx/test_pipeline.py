@@ -72,8 +72,8 @@ class Shop:
         config.sqlite.filename_uri = str(self.root / "metadata.sqlite")
         found = ml_metadata.MetadataStore(config).get_artifacts_by_type(kind)
         return [
-            {name: value.int_value or value.string_value for name, value in artifact.custom_properties.items()}
-            for artifact in found
+            {name: getattr(value, value.WhichOneof("value")) for name, value in artifact.custom_properties.items()}
+            for artifact in sorted(found, key=lambda artifact: artifact.id)
         ]
 
 
