@@ -62,7 +62,8 @@ def test_it_serves_says_so_and_ends_when_it_is_told_to(folder, start):
     process = start(folder, "--runtime", "development", "--poll-seconds", "0.1")
     lines, urls = _ready(process)
     assert lines[0] == "The development server, not meant for production.\n"
-    assert lines[1] == "Version 4 of small is served; 2 warmup requests answered\n"
+    assert lines[1] == "Loading version 4 of small ...\n"
+    assert lines[2] == "Version 4 of small is served; 2 warmup requests answered\n"
     for url in urls:
         with connect(url) as client:
             assert client.ask("scale", [{"x": [1, 2]}])[0]["y"].tolist() == [3, 6]

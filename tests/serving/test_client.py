@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tfmmrec.serving.client import Client, connect
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.request_filters import FILTERS
+from tfmmrec.serving.server_error import ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo
 from tfmmrec.types import UsageError
 
@@ -26,19 +27,38 @@ def test_a_served_model_answers_as_it_does_here(client, served):
     found = client.ask("recommend", ROWS)
     assert len(found) == 3
     expected = served.recommend(tf.constant(["q1"]), history=tf.constant([["s1", "s2", "", "", ""]]), k=[3])
-    ids = [id for id in found[0]["candidate_ids"].tolist() if id]
-    assert ids == expected["candidate_ids"][0].numpy().tolist() and len(ids) == 3
-    np.testing.assert_allclose(found[0]["scores"][:3], expected["scores"][0], atol=1e-5)
-    assert [row["source"] for row in found] == [b"history", b"features", b"query"]
-    assert b"s3" not in found[1]["candidate_ids"]
+    ids = found[0]["candidate_ids"].tolist()
+    assert ids == [id.decode() for id in expected["candidate_ids"][0].numpy()] and len(ids) == 3
+    np.testing.assert_allclose(found[0]["scores"], expected["scores"][0], atol=1e-5)
+    assert [row["source"] for row in found] == ["history", "features", "query"]
+    assert len(found[1]["candidate_ids"]) == 10 and "s3" not in found[1]["candidate_ids"]
 
 
 def test_one_row_after_the_other_is_the_same(client):
     for row, found in zip(ROWS, client.ask("recommend", ROWS), strict=True):
         (alone,) = client.ask("recommend", [row])
-        size = len(alone["candidate_ids"])
-        np.testing.assert_array_equal(found["candidate_ids"][:size], alone["candidate_ids"])
-        np.testing.assert_allclose(found["scores"][:size], alone["scores"], atol=1e-5)
+        np.testing.assert_array_equal(found["candidate_ids"], alone["candidate_ids"])
+        np.testing.assert_allclose(found["scores"], alone["scores"], atol=1e-5)
+
+
+def test_each_row_has_as_many_as_it_asks_for_and_no_fillers(client, song_dataset):
+    rows = [{"query_id": "q1", "k": k, **more} for k, more in ((2, {}), (25, {"allow": ["artist=artist 1"]}))]
+    few, filtered = client.ask("recommend", rows)
+    assert len(few["candidate_ids"]) == len(few["scores"]) == 2
+    seen = song_dataset.candidates.ids.take(song_dataset.train.candidates_of(1)).to_pylist()
+    artists = zip(song_dataset.candidates.ids.to_pylist(), range(30), strict=True)
+    own = {id for id, row in artists if row % 5 == 1} - set(seen)
+    assert set(filtered["candidate_ids"]) == own and np.isfinite(filtered["scores"]).all()
+    (alone,) = client.ask("recommend", [{"history": ["s1", "s2"], "k": 3}])
+    assert alone["source"] == "history" and len(alone["candidate_ids"]) == 3, "the id of nobody is sent along"
+
+
+def test_content_is_searched_by_one_feature_alone(client, served):
+    (found,) = client.ask("search", [{"candidate_genre": "folk", "k": 4}])
+    expected = served.search(candidate_title=tf.constant([""]), candidate_genre=tf.constant(["folk"]), k=[4])
+    assert found["candidate_ids"].tolist() == [id.decode() for id in expected["candidate_ids"][0].numpy()]
+    with pytest.raises(UsageError, match="search needs one of candidate_artist, .*, which row 0 lacks"):
+        client.ask("search", [{"k": 4}])
 
 
 def test_every_signature_is_answered(client):
@@ -65,12 +85,13 @@ def test_the_graph_s_own_words_about_shapes(client, song_server):
 
 def test_what_the_server_refuses_has_its_words(song_server):
     for url in (song_server.rest_url, song_server.grpc_url):
-        with connect(f"{url}x") as client, pytest.raises(ServerError, match=r"NOT_FOUND: .*Latest\(songsx\)"):
+        words = r"NOT_FOUND: .*Latest\(songsx\).* that is not served there: `tfmmrec serve BASE/NAME` serves NAME"
+        with connect(f"{url}x") as client, pytest.raises(WrongAddress, match=words):
             client.ask("recommend", ROWS)
         with connect(f"{url}/versions/4") as client, pytest.raises(ServerError, match=r"Specific\(songs, 4\)"):
             client.ask("recommend", ROWS)
         with connect(f"{url}/versions/3") as client:
-            assert client.ask("recommend", ROWS[:1])[0]["source"] == b"history"
+            assert client.ask("recommend", ROWS[:1])[0]["source"] == "history"
         with connect(f"{url}/labels/stable") as client:
             with pytest.raises(ServerError, match="INVALID_ARGUMENT: Unrecognized servable version label: stable"):
                 client.ask("recommend", ROWS)
@@ -78,7 +99,7 @@ def test_what_the_server_refuses_has_its_words(song_server):
 
 def test_all_warmup_requests_were_answered(song_server, served):
     count = 4 * len(served.signatures_to_save)
-    assert song_server.told[0] == f"Version 3 of songs is served; {count} warmup requests answered"
+    assert song_server.told[1] == f"Version 3 of songs is served; {count} warmup requests answered"
 
 
 def test_questions_that_do_not_fit(client):
@@ -86,6 +107,12 @@ def test_questions_that_do_not_fit(client):
         client.ask("guess", ROWS)
     with pytest.raises(UsageError, match="recommend takes allow, cap, .*; not age"):
         client.ask("recommend", [{"query_id": "q", "age": 3}])
+    with pytest.raises(UsageError, match="recommend takes a list of rows, .* put it in brackets"):
+        client.ask("recommend", {"query_id": "q1"})
+    with pytest.raises(UsageError, match="deny: candidates cannot be filtered by 'gerne', only by .*'genre'"):
+        client.ask("recommend", [{"query_id": "q1", "deny": ["gerne=folk"]}])
+    with pytest.raises(UsageError, match="only by the categories and identifiers among artist, genre, mood, title"):
+        client.ask("similar", [{"candidate_id": "s1", "allow": ["length=3"]}])
     assert client.ask("recommend", []) == []
 
 
@@ -149,10 +176,45 @@ class Changing:
 
 def test_another_version_s_inputs_are_learned():
     transport = Changing()
-    assert Client(transport).ask("recommend", [{"query_id": "1"}]) == [{"scores": b"1"}]
+    assert Client(transport).ask("recommend", [{"query_id": "1"}]) == [{"scores": "1"}]
     assert transport.asked == [["query_id", "query_old"], ["query_id", "query_new"]]
     transport = Changing()
     transport.versions = ["old"]
     with pytest.raises(ServerError, match="Missing named input"):
         Client(transport).ask("recommend", [{"query_id": "1"}])
     assert len(transport.asked) == 1, "the same is not asked twice"
+
+
+class Finding:
+    """A transport of a model that finds candidates; remembers what it was asked."""
+
+    address = "nowhere"
+
+    def __init__(self):
+        self.asked = []
+
+    def metadata(self, seconds):
+        text = TensorInfo(np.dtype(object), (), np.array([b""], object))
+        lists = TensorInfo(np.dtype(object), (2,), np.array([[b"", b""]], object))
+        number = TensorInfo(np.dtype(np.float32), (), np.zeros(1, np.float32))
+        whole = TensorInfo(np.dtype(np.int32), (), np.array([10], np.int32))
+        filters = dict(zip(FILTERS, (lists, lists, lists, whole, number, whole), strict=True))
+        content = {"candidate_id": text, "candidate_genre": text, "candidate_length": number}
+        recommend = SignatureInfo({"query_id": text} | filters, {"scores": number})
+        return {"recommend": recommend, "embed_candidate": SignatureInfo(content, {"vectors": number})}
+
+    def predict(self, signature, inputs, described, seconds):
+        self.asked.append(inputs)
+        return {"scores": np.zeros(len(inputs["query_id"]), np.float32)}
+
+
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"k": 1001}, {"allow": ["folk"]}, {"deny": "length=3"}, {"deny": "id=s1"}])
+def test_nothing_is_sent_where_a_row_is_wrong(wrong):
+    transport = Finding()
+    client = Client(transport, batch_size=1)
+    with pytest.raises(UsageError):
+        client.ask("recommend", [{"query_id": "q1"}, {"query_id": "q2"} | wrong])
+    assert transport.asked == []
+    client.ask("recommend", [{"query_id": "q1", "k": 1000, "allow": ["genre=polka"]}])
+    assert transport.asked[0]["k"].tolist() == [1000]
+    assert transport.asked[0]["allow"].tolist() == [[b"genre=polka", b""]]

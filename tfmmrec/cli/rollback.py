@@ -9,6 +9,11 @@ import typer
 
 from tfmmrec.cli.output import Json, console
 
+_WHEN = (
+    "A running server follows at its next look into the folder, once the version is loaded: `tfmmrec serve` looks "
+    "every second (--poll-seconds), that of compose.yaml every 10 (SERVING_POLL_SECONDS)."
+)
+
 
 def rollback(
     name: Annotated[Path, typer.Argument(help="BASE/NAME: where the versions lie.", show_default=False)],
@@ -25,5 +30,7 @@ def rollback(
 
     event = roll_back(name, to)
     hidden = f"; withdrawn: {', '.join(map(str, event['withdrawn']))}" if event["withdrawn"] else ""
-    console().print(f"{name}: version {event['version']} is in service{hidden}", markup=False, soft_wrap=True)
+    out = console()
+    out.print(f"{name}: version {event['version']} is in service{hidden}", markup=False, soft_wrap=True)
+    out.print(_WHEN, markup=False, soft_wrap=True)
     return event

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.serving.development_server.small_model import write_small
+from tfmmrec.serving.development_server import served_versions
+from tfmmrec.serving.development_server.model_version import ModelVersion
 from tfmmrec.serving.development_server.request_error import RequestError
 from tfmmrec.serving.development_server.served_versions import ServedVersions
 
@@ -73,6 +75,90 @@ def test_what_vanishes_is_served_no_more(versions, folder):
     shutil.rmtree(folder)
     versions.poll()
     assert versions.current is None
+
+
+@pytest.fixture
+def slow_load(monkeypatch):
+    """`slow_load(number, meanwhile)`: while that version is loaded, `meanwhile()` happens."""
+
+    def begin(slow, meanwhile):
+        def load(number, path):
+            made = ModelVersion(number, path)
+            if number == slow:
+                meanwhile()
+            return made
+
+        monkeypatch.setattr(served_versions, "ModelVersion", load)
+
+    return begin
+
+
+def _withdraw(folder, number):
+    (folder / ".withdrawn").mkdir(exist_ok=True)
+    (folder / str(number)).rename(folder / ".withdrawn" / str(number))
+
+
+def _remove(folder, number):
+    shutil.rmtree(folder / str(number))
+
+
+def _remove_under_its_loading(folder, number):
+    _remove(folder, number)
+    raise FileNotFoundError("variables")
+
+
+@pytest.mark.parametrize("leave", [_withdraw, _remove, _remove_under_its_loading])
+def test_what_leaves_while_it_is_loaded_never_serves(folder, slow_load, leave):
+    told = []
+    versions = ServedVersions(str(folder), "m", told.append)
+    versions.poll()
+    write_small(folder / "2", factor=11.0)
+    slow_load(2, lambda: leave(folder, 2))
+    versions.poll()
+    assert versions.current == 1 and _double(versions) == (1, [[2, 2]]) and _states(versions) == {1: "AVAILABLE"}
+    assert told == [
+        "Loading version 1 of m ...",
+        "Version 1 of m is served; 2 warmup requests answered",
+        "Loading version 2 of m ...",
+        "Version 2 of m left while it was loaded, and is not served; version 1 stays",
+    ]
+    versions.close()
+
+
+def test_what_was_withdrawn_and_comes_back_serves(versions, folder, slow_load):
+    shutil.copytree(folder / "1", folder / "2")
+    slow_load(2, lambda: _withdraw(folder, 2))
+    versions.poll()
+    assert versions.current == 1
+    (folder / ".withdrawn" / "2").rename(folder / "2")
+    slow_load(None, None)
+    versions.poll()
+    assert versions.current == 2
+
+
+def test_both_leave_while_the_newer_is_loaded(folder, slow_load):
+    """As `rollback --to 1` has it where 2 serves and 3 is being loaded: 1 is loaded at once, not at the next look."""
+
+    def leave():
+        _withdraw(folder, 3)
+        _withdraw(folder, 2)
+
+    versions = ServedVersions(str(folder), "m", [].append)
+    (folder / "1").rename(folder / "2")
+    versions.poll()
+    for number in (1, 3):
+        shutil.copytree(folder / "2", folder / str(number))
+    slow_load(3, leave)
+    versions.poll()
+    assert versions.current == 1 and _states(versions)[1] == "AVAILABLE" and 3 not in _states(versions)
+    versions.close()
+
+
+def test_a_first_version_that_leaves_while_it_is_loaded(folder, slow_load):
+    versions = ServedVersions(str(folder), "m", [].append)
+    slow_load(1, lambda: _withdraw(folder, 1))
+    versions.poll()
+    assert versions.current is None and versions.states() == []
 
 
 def test_a_folder_that_cannot_be_read_changes_nothing(versions, folder):

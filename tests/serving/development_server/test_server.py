@@ -44,7 +44,9 @@ def test_it_follows_the_folder(folder, tmp_path):
             assert client.status()[2] == "AVAILABLE"
     assert server.stop()
     assert told == [
+        "Loading version 1 of shop ...",
         "Version 1 of shop is served; 2 warmup requests answered",
+        "Loading version 2 of shop ...",
         "Version 1 of shop takes no more requests",
         "Version 2 of shop is served; 2 warmup requests answered",
         "Version 2 of shop takes no more requests",

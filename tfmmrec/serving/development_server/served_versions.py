@@ -2,7 +2,7 @@
 
 A newer one is loaded and warmed up while the older serves; from then on new requests go to it, and the older is closed
 after its last answer. A version that cannot be loaded is reported, and tried again when its files have changed: it may
-have been half copied.
+have been half copied. One that has left the folder by the time it is loaded (a rollback) never begins to serve.
 """
 
 from __future__ import annotations
@@ -90,18 +90,17 @@ class ServedVersions:
     def poll(self) -> None:
         """Looks into the folder once: loads what is newest, and retires what is not."""
         self._forget_closed()
-        try:
-            numbers = self._versions()
-        except OSError as error:
-            self._report(f"{self.folder} cannot be read, so what is served stays: {error.strerror or error}")
-            return
-        self._broken = {number: seen for number, seen in self._broken.items() if number in numbers}
-        for number in sorted(numbers, reverse=True):
-            if self.current == number or self._load(number):
+        tried: set[int] = set()
+        while (numbers := self._look()) is not None:  # again after each load: it takes long, and the folder changes
+            newest = max(numbers - tried, default=None)
+            if newest is None:
+                self._replace(None)
+            if newest in (None, self.current) or self._load(newest):
                 break
-        else:
-            self._replace(None)
+            tried.add(newest)
         self._forget_closed()
+        if numbers is None:
+            return
         with self._lock:
             self._states = {
                 number: state for number, state in self._states.items() if number in numbers or state.state != "END"
@@ -112,9 +111,24 @@ class ServedVersions:
         self._replace(None)
         self._forget_closed()
 
+    def _look(self) -> set[int] | None:
+        try:
+            numbers = self._versions()
+        except OSError as error:
+            self._report(f"{self.folder} cannot be read, so what is served stays: {error.strerror or error}")
+            return None
+        self._broken = {number: seen for number, seen in self._broken.items() if number in numbers}
+        return numbers
+
     def _versions(self) -> set[int]:
         with os.scandir(self.folder) as entries:
             return {int(entry.name) for entry in entries if _NUMBER.fullmatch(entry.name) and entry.is_dir()}
+
+    def _is_there(self, number: int) -> bool:
+        try:
+            return number in self._versions()
+        except OSError:
+            return False
 
     def _load(self, number: int) -> bool:
         folder = self._path(number)
@@ -122,25 +136,36 @@ class ServedVersions:
         if self._broken.get(number) == seen:
             return False
         self._set(number, "LOADING")
+        self._report(f"Loading version {number} of {self.name} ...")
         try:
-            version = ModelVersion(number, folder)
-            try:
-                num_warm = warm_up(version)
-            except BaseException:
-                version.retire()
-                raise
+            version, num_warm = _warm_version(number, folder)
         except Exception as error:  # a garbled file can raise anything on its way through parsers and importers
+            _LOG.debug("version %d", number, exc_info=True)
+            if not self._is_there(number):
+                return self._drop(number)
             self._broken[number] = seen
             words = error.message if isinstance(error, RequestError) else from_tensorflow(error).message
             self._set(number, "END", words)
-            _LOG.debug("version %d", number, exc_info=True)
-            stays = f"; version {self.current} stays" if self.current is not None else ""
-            self._report(f"Version {number} of {self.name} cannot be loaded{stays}: {words}")
+            self._report(f"Version {number} of {self.name} cannot be loaded{self._stays()}: {words}")
             return False
+        if not self._is_there(number):
+            version.retire()
+            del version  # or its memory would stay
+            return self._drop(number)
         self._broken.pop(number, None)
         self._replace(version)
         self._report(f"Version {number} of {self.name} is served; {num_warm} warmup requests answered")
         return True
+
+    def _drop(self, number: int) -> bool:
+        """What was withdrawn, or removed, while it was loaded must not begin to serve."""
+        self._set(number, "END")
+        self._report(f"Version {number} of {self.name} left while it was loaded, and is not served{self._stays()}")
+        _give_memory_back()
+        return False
+
+    def _stays(self) -> str:
+        return f"; version {self.current} stays" if self.current is not None else ""
 
     def _path(self, number: int) -> str:
         names = [name for name in os.listdir(self.folder) if _NUMBER.fullmatch(name) and int(name) == number]
@@ -171,6 +196,16 @@ class ServedVersions:
     def _set(self, number: int, state: str, error: str = "") -> None:
         with self._lock:
             self._states[number] = VersionState(number, state, error)
+
+
+def _warm_version(number: int, folder: str) -> tuple[ModelVersion, int]:
+    """A version that has answered its warmup requests, and how many these were."""
+    version = ModelVersion(number, folder)
+    try:
+        return version, warm_up(version)
+    except BaseException:
+        version.retire()
+        raise
 
 
 def _give_memory_back() -> None:
