@@ -100,7 +100,7 @@ def run_fn(fn_args: Any) -> None:
         second = config.retriever
         retriever = None if second is None else _train(dataset, folder.with_name("retriever"), second, steps, None)
         if fn_args.model_run_dir is not None and not keep:
-            _upload(folder.parent, ("run", "retriever"), fn_args.model_run_dir)
+            upload(folder.parent, ("run", "retriever"), fn_args.model_run_dir)
         index = IndexSettings(**config.index) if config.index else None
         export_run(run, fn_args.serving_model_dir, dataset, retriever=retriever, index=index)
 
@@ -194,7 +194,8 @@ def _train(dataset: Dataset, folder: Path, wanted: Trained, steps: int | None, s
     return train(dataset, folder, wanted.model, own, options, progress=False, start_from=start_from)
 
 
-def _upload(folder: Path, names: Sequence[str], to: str) -> None:
+def upload(folder: Path, names: Sequence[str], to: str) -> None:
+    """Copies some folders within a folder to a place that `tf.io.gfile` understands; those that there are."""
     import tensorflow as tf
 
     for path in sorted(path for name in names for path in (folder / name).rglob("*") if path.is_file()):

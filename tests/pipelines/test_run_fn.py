@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines.run_fn import run_fn
+from pipelines.run_fn import parse_custom_config, read_dataset, run_fn, upload
 from tests.data.examples import example, write_examples, write_types
 from tfmmrec.types import DataError, UsageError
 
@@ -178,3 +178,39 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, config, othe
     with pytest.raises(error, match=said):
         run_fn(made)
     assert not (tmp_path / "model").exists()
+
+
+def test_examples_in_a_bucket_are_read_and_a_run_is_put_there(tmp_path):
+    made = arguments(tmp_path, {"config": CONTENT})
+    here = read_dataset(made, parse_custom_config(made), tmp_path / "scratch")
+    for split in ("train", "eval"):
+        name = f"Split-{split}/data_tfrecord-00000-of-00001.gz"
+        tf.io.gfile.makedirs(f"ram://bucket/Split-{split}")
+        tf.io.gfile.copy(f"{tmp_path}/{name}", f"ram://bucket/{name}", overwrite=True)
+    made.train_files, made.eval_files = ["ram://bucket/Split-train/*"], ["ram://bucket/Split-eval/*"]
+    there = read_dataset(made, parse_custom_config(made), tmp_path / "scratch")
+    assert {name: part.num_rows for name, part in there.parts.items()} == {"train": len(TRAIN), "test": len(TEST)}
+    assert there.candidates.ids.to_pylist() == here.candidates.ids.to_pylist()
+    (tmp_path / "out" / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "out" / "run" / "checkpoints" / "final").write_text("weights")
+    (tmp_path / "out" / "else").write_text("no part of the run")
+    upload(tmp_path / "out", ("run", "retriever"), "ram://bucket/model_run/")
+    assert tf.io.gfile.GFile("ram://bucket/model_run/run/checkpoints/final").read() == "weights"
+    assert not tf.io.gfile.exists("ram://bucket/model_run/else")
+
+
+@pytest.mark.slow
+def test_a_ranking_model_is_trained_with_the_retriever_that_it_stands_behind(tmp_path):
+    config = {
+        "config": CONTENT,
+        "model": "ranker",
+        "settings": {"epochs": 1, "refit": False},
+        "retriever": {"model": "id_only", "settings": {"dim": 4, "epochs": 1, "refit": False}},
+    }
+    made = arguments(tmp_path, config)
+    run_fn(made)
+    about = json.loads(open(f"{made.serving_model_dir}/assets.extra/model.json").read())
+    assert about["model"] == "ranker" and about["retriever"]["model"] == "id_only"
+    serialized = [example({"query_id": "q3", "k": 3}).SerializeToString()]
+    found, signatures = ask(made.serving_model_dir, "recommend_examples", examples=np.array(serialized))
+    assert found["candidate_ids"].shape == (1, 3) and "score" in signatures
