@@ -113,7 +113,7 @@ def test_all_but_unreadable_rows_are_what_one_process_finds(shop, prepared):
 def test_it_trains_as_the_dataset_does(shop, prepared, tmp_path, deterministic):
     options = {"epochs": 1, "batch_size": 64, "deterministic": True}
     runs = [
-        train(load_dataset(folder), tmp_path / name, "two_tower", {"dim": 8}, options, progress=False)
+        train(load_dataset(folder), tmp_path / name, "id_only", {"dim": 8}, options, progress=False)
         for name, folder in (("one", shop), ("other", prepared))
     ]
     one, other = (load_run(run.path) for run in runs)

@@ -173,8 +173,9 @@ def write_block(
     first = block * dataset.queries_per_shard
     parts = _parts(rows, block, first, dataset, known)
     if known.cold is not None:
-        cold = np.unpackbits(np.frombuffer(known.cold, np.uint8), count=known.num_candidates).astype(bool)
-        parts[(parts != TEST) & cold[numbers(rows, "candidate_row")]] = _LEFT_OUT
+        own = numbers(rows, "candidate_row")
+        is_cold = np.frombuffer(known.cold, np.uint8)[own >> 3] >> (7 - (own & 7)) & 1  # as `packbits` has them
+        parts[(parts != TEST) & (is_cold > 0)] = _LEFT_OUT
     num_blocks = -(-known.num_queries // dataset.queries_per_shard)
     for part, name in NAMES.items():
         mask = parts == part
