@@ -142,3 +142,16 @@ def test_parts_are_replaced_with_the_rest(index):
             other.replace(*arrays, *more, parts[:2])
     with pytest.raises(UsageError, match="an index of 4 candidates needs as many parts, got 2"):
         ExactIndex(IDS, VECTORS, parts=parts[:2])
+
+
+def test_the_plain_head_is_the_head_or_says_that_it_may_not_be(index):
+    def asked(queries, out, length):
+        question = by_products(tf.constant(queries, tf.float32), tf.zeros([len(queries)], tf.bool))
+        assert bool(index.has_plain_head(question))
+        return index.plain_head(question, tf.constant(out), tf.constant(length))
+
+    values, rows, is_right = asked([[2, 1], [0, -1]], [[-1], [3]], 2)  # products [10, 2, -2, 0] and [-4, -2, 0, 0]
+    assert bool(is_right) and rows.numpy().tolist() == [[0, 1], [2, 1]]
+    np.testing.assert_array_equal(values, [[10, 2], [0, -2]])
+    assert not bool(asked([[2, 1], [0, -1]], [[-1], [3]], 4)[2]), "the second has no more than three"
+    assert not bool(asked([[0, -1]], [[-1]], 5)[2]), "there are no five"

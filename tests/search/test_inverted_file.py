@@ -180,3 +180,20 @@ def test_other_candidates_go_to_the_cells_that_are_there():
         expected = np.argsort(-(vectors @ VECTORS[row]))[:50]
         assert [int(name[1:]) for name in found[row]] == expected.tolist()
     assert {"cell_tiles", "cell_starts", "vectors", "ids"} <= set(index.arrays())
+
+
+def test_the_plain_head_is_right_where_the_cells_that_are_read_have_enough():
+    index, queries = _index(probes=NUM_CELLS, dtype="float32"), MIDDLES[:3].astype(np.float32)
+    out = np.array([[4, -1], [-1, 7], [-1, -1]], np.int32)
+    scores = queries @ VECTORS.T
+    scores[0, 4] = scores[1, 7] = -np.inf
+    for chosen in (slice(0, 3), slice(1, 2)):
+        question = by_products(tf.constant(queries[chosen]), tf.zeros([len(queries[chosen])], tf.bool))
+        values, rows, is_right = index.plain_head(question, tf.constant(out[chosen]), tf.constant(30))
+        order = np.argsort(-scores[chosen], axis=1)[:, :30]
+        assert bool(is_right)
+        np.testing.assert_array_equal(rows, order)
+        np.testing.assert_allclose(values, np.take_along_axis(scores[chosen], order, axis=1), rtol=1e-5, atol=1e-5)
+        assert not bool(index.plain_head(question, tf.constant(out[chosen]), tf.constant(SIZE))[2])  # one is left out
+    few = _index(probes=1)
+    assert not bool(few.plain_head(question, tf.constant(out[1:2]), tf.constant(SIZE // 2))[2])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmmrec.search.top_k import block_size_for, two_stage_top_k
+from tfmmrec.search.top_k import block_size_for, top_k_without_ties, two_stage_top_k
 
 
 @pytest.mark.parametrize("block_size", [None, 1, 7, 10, 1000])
@@ -67,3 +67,16 @@ def test_block_size_divides_where_it_can():
     assert block_size_for(50_000, 20) == 25
     assert block_size_for(50_021, 20) == 25  # a prime: √(50021 / 80)
     assert block_size_for(1, 100) == 1
+
+
+def test_the_short_way_is_right_or_says_that_it_may_not_be():
+    different = np.random.default_rng(0).permutation(300).reshape(3, 100).astype(np.float32)
+    tied = np.zeros((1, 100), np.float32)
+    few = np.where(np.arange(100) < 6, different[:1], -np.inf)
+    for scores, k, expected in ((different, 7, True), (different, 101, False), (tied, 7, False), (few, 7, False)):
+        values, columns, is_right = top_k_without_ties(tf.constant(scores), k)
+        assert bool(is_right) == expected
+        if expected:
+            order = np.argsort(-scores, axis=1)[:, :k]
+            np.testing.assert_array_equal(columns, order)
+            np.testing.assert_array_equal(values, np.take_along_axis(scores, order, axis=1))

@@ -45,11 +45,7 @@ class Admission(NamedTuple):
         """
         size = tf.shape(scores)[1]
         scores = self.passing(index, scores, lambda: index.filters.codes[start : start + size])
-        inside = tf.where((self.out >= start) & (self.out < start + size))  # [num_inside, 2]
-        places = tf.cast(inside[:, 0], tf.int32) * size + tf.gather_nd(self.out, inside) - start
-        lowest = tf.fill(tf.shape(places), -float("inf"))
-        flat = tf.raw_ops.InplaceUpdate(x=tf.reshape(scores, [-1]), i=places, v=lowest)
-        return tf.reshape(flat, tf.shape(scores))
+        return without_rows(scores, self.out - start)
 
     def passing(self, index, scores: tf.Tensor, codes) -> tf.Tensor:
         """−inf for what `allow` and `deny` do not let through.
@@ -65,10 +61,36 @@ class Admission(NamedTuple):
 
         return tf.cond(self.is_restricted, called(restricted), lambda: scores)
 
-    def drop_out(self, scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """−inf for the scores `[1, n]` of those among the index's rows `[n]` that are left out, for a batch of one."""
-        is_out = tf.reduce_any(rows[:, None] == self.out, axis=1)
-        return tf.where(is_out, -float("inf"), scores)
+
+def without_rows(scores: tf.Tensor, out: tf.Tensor) -> tf.Tensor:
+    """−inf for some of the scores `[batch, n]`, which are overwritten: in the columns `out`, int32 `[batch, any]`.
+
+    Columns that there are not, such as -1, are none.
+    """
+    is_inside = (out >= 0) & (out < tf.shape(scores)[1])
+
+    def without_those() -> tf.Tensor:
+        inside = tf.where(is_inside)  # [num_inside, 2]
+        places = tf.cast(inside[:, 0], tf.int32) * tf.shape(scores)[1] + tf.gather_nd(out, inside)
+        lowest = tf.fill(tf.shape(places), -float("inf"))
+        flat = tf.raw_ops.InplaceUpdate(x=tf.reshape(scores, [-1]), i=places, v=lowest)
+        return tf.reshape(flat, tf.shape(scores))
+
+    return tf.cond(tf.reduce_any(is_inside), without_those, lambda: scores)
+
+
+def left_out(index, exclude: tf.Tensor, excluded_rows: tf.Tensor) -> tf.Tensor:
+    """Rows of the index that are left out, int32 `[batch, any]`, -1 = none; arguments as in `admission`."""
+    return tf.cond(
+        tf.reduce_any(exclude != ""),
+        lambda: tf.concat([index.rows_of(exclude), excluded_rows], axis=1),
+        lambda: tf.identity(excluded_rows),
+    )
+
+
+def are_given(allow: tf.Tensor, deny: tf.Tensor) -> tf.Tensor:
+    """Whether any value is allowed or denied, bool scalar."""
+    return tf.reduce_any(tf.concat([allow, deny], axis=1) != "")
 
 
 def admission(index, exclude: tf.Tensor, allow: tf.Tensor, deny: tf.Tensor, excluded_rows: tf.Tensor) -> Admission:
@@ -81,11 +103,11 @@ def admission(index, exclude: tf.Tensor, allow: tf.Tensor, deny: tf.Tensor, excl
         deny: the same.
         excluded_rows: int32 `[batch, any]`, rows that are left out beside `exclude`, -1 = none.
     """
-    is_restricted = tf.reduce_any(tf.strings.length(tf.concat([allow, deny], axis=1)) > 0)
+    is_restricted = are_given(allow, deny)
     batch = tf.shape(allow)[0]
     required, table = tf.cond(
         is_restricted,
         called(lambda: index.filters.rule(allow, deny)),
         lambda: (tf.zeros([batch], tf.int32), tf.zeros([1, batch], tf.int32)),
     )
-    return Admission(tf.concat([index.rows_of(exclude), excluded_rows], axis=1), is_restricted, required, table)
+    return Admission(left_out(index, exclude, excluded_rows), is_restricted, required, table)

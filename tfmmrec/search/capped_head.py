@@ -47,7 +47,28 @@ def capped_head(
         Scores `[batch, width]` in descending order and rows int32 `[batch, width]`, for the largest number that is
         wanted; −inf, and any row, beyond what a row has or wants.
     """
-    batch, width = tf.shape(wanted)[0], tf.reduce_max(tf.concat([wanted, [0]], 0))
+    width, has_cap = tf.reduce_max(tf.concat([wanted, [0]], 0)), tf.reduce_any(cap > 0)
+    if first is None:
+        length = tf.minimum(tf.maximum((1 + 3 * tf.cast(has_cap, tf.int32)) * width, 1), num_candidates)
+        begun = head(length, None)
+    else:
+        length, begun = tf.constant(0), first
+    values, rows = begun[0][:, :width], begun[1][:, :width]
+    is_all = (tf.shape(values)[1] == width) & tf.reduce_all(wanted == width) & ~has_cap
+    is_all &= ~tf.reduce_any(values < tf.expand_dims(min_score, 1))  # nothing is less than NaN
+    state = length, begun, width
+
+    def chosen() -> tuple[tf.Tensor, tf.Tensor]:
+        return _chosen(head, first, state, (categories_of, num_candidates, cap, min_score, wanted), scores_at_once)
+
+    return tf.cond(is_all, lambda: (values, rows), called(chosen))
+
+
+def _chosen(head: Head, first, begun: tuple, bounds: tuple, scores_at_once: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """`capped_head` from what has begun: the length of the heads, their scores and rows, and the answer's width."""
+    length, begun, width = begun
+    categories_of, num_candidates, cap, min_score, wanted = bounds
+    batch = tf.shape(wanted)[0]
     least = tf.where(tf.math.is_nan(min_score), -float("inf"), min_score)
 
     def best_of(found: tuple[tf.Tensor, tf.Tensor], least: tf.Tensor, cap: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -75,12 +96,7 @@ def capped_head(
         state = zip((lengths, best, rows, last), parts, strict=True)
         return tuple(tf.tensor_scatter_nd_update(tensor, places, part) for tensor, part in state)
 
-    if first is None:
-        length = tf.where(tf.reduce_any(cap > 0), 4 * width, width)
-        length = tf.minimum(tf.maximum(length, 1), num_candidates)
-        begun = tf.fill([batch], length), *best_of(head(length, None), least, cap)
-    else:
-        begun = tf.zeros([batch], tf.int32), *best_of(first, least, cap)
+    begun = tf.fill([batch], length), *best_of(begun, least, cap)
     is_short_of_room = tf.reduce_any(is_short(wanted, begun[0], begun[1], begun[3]) & (cap > 0))
     in_all = called(lambda: tf.minimum(wanted, room(categories_of(tf.range(num_candidates)), cap)))
     goal = tf.cond(is_short_of_room, in_all, lambda: wanted)

@@ -126,7 +126,8 @@ class Cells(tf.Module):
             has_cosines: whether scores are cosines.
             num_cells: int32 scalar, how many.
         """
-        cells = tf.math.top_k(self.mean_scores(vector, has_cosines)[0], num_cells, sorted=False).indices
+        # the best first: of what comes later less is better than the best so far, and a choice among them takes less
+        cells = tf.math.top_k(self.mean_scores(vector, has_cosines)[0], num_cells).indices
         pieces = tf.raw_ops.RaggedRange(
             starts=tf.gather(self.starts.value(), cells), limits=tf.gather(self.starts.value(), cells + 1), deltas=1
         )

@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import VocabularyLookup
-from tfmmrec.search.admission import Admission
+from tfmmrec.search.admission import Admission, without_rows
 from tfmmrec.search.exact_head import SCORES_AT_ONCE, exact_head
 from tfmmrec.search.filter_columns import FilterColumns, Replacements, assign_all, vocabulary_replacements
 from tfmmrec.search.question import Question
+from tfmmrec.search.top_k import top_k_without_ties
 from tfmmrec.types import UsageError
 
 
@@ -170,6 +171,27 @@ class ExactIndex(tf.Module):
             no more.
         """
         return exact_head(self, question, admission, length)
+
+    def has_plain_head(self, question: Question) -> tf.Tensor:
+        """Whether `plain_head` can be asked, bool scalar: all scores can be held at once."""
+        return self.num_candidates <= SCORES_AT_ONCE // tf.maximum(question.size, 1)
+
+    def plain_head(
+        self, question: Question, out: tf.Tensor, length: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """`head` where it is simple: of questions that all have an answer, and none of them by popularity.
+
+        Args:
+            question: what they are scored by.
+            out: int32 `[batch, any]`, rows that are left out, -1 = none.
+            length: int32 scalar, at least 1.
+
+        Returns:
+            Scores and rows as `head` has them, and bool scalar, whether they are right: if not, `head` must be asked.
+        """
+        products = tf.matmul(question.vectors, self.vectors.value(), transpose_b=True)
+        scores = without_rows(question.scores(self, products, self.norms), out)
+        return top_k_without_ties(scores, length)
 
     def tells_apart(self, vectors: tf.Tensor) -> tf.Tensor:
         """Whether a vector's products with the candidates' differ at all: `[batch, dim]` -> bool `[batch]`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmmrec.search.admission import Admission
+from tfmmrec.search.called_graph import called
 from tfmmrec.search.question import Question
 from tfmmrec.search.top_k import two_stage_top_k
 
@@ -34,24 +35,35 @@ def exact_head(
     size = index.num_candidates
     block = tf.maximum(scores_at_once // tf.maximum(question.size, 1), LEAST_BLOCK)
 
+    def whole() -> tuple[tf.Tensor, tf.Tensor]:
+        return two_stage_top_k(admission.block(index, question.block(index), tf.constant(0)), length)
+
     def best_of(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         end = tf.minimum(start + block, size)
         scores = admission.block(index, question.block(index, start, end), start)
         values, columns = two_stage_top_k(scores, length)
-        return values, tf.where(values > -float("inf"), columns + start, -1)
+        return values, columns + start
 
     def step(start: tf.Tensor, values: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         more_values, more_rows = best_of(start)
         values, places = tf.math.top_k(tf.concat([values, more_values], axis=1), length)  # what came first stays first
         return start + block, values, tf.gather(tf.concat([rows, more_rows], axis=1), places, batch_dims=1)
 
-    open_shape = tf.TensorShape([None, None])
-    _, values, rows = tf.while_loop(
-        lambda start, *_: start < size,
-        step,
-        (block, *best_of(tf.constant(0))),
-        shape_invariants=(tf.TensorShape([]), open_shape, open_shape),
-        parallel_iterations=1,
-    )
-    is_answerable = question.is_answerable[:, None]
-    return tf.where(is_answerable, values, -float("inf")), tf.where(is_answerable, rows, -1)
+    def streamed() -> tuple[tf.Tensor, tf.Tensor]:
+        open_shape = tf.TensorShape([None, None])
+        return tf.while_loop(
+            lambda start, *_: start < size,
+            step,
+            (0, tf.zeros([question.size, 0]), tf.zeros([question.size, 0], tf.int32)),
+            shape_invariants=(tf.TensorShape([]), open_shape, open_shape),
+            parallel_iterations=1,
+        )[1:]
+
+    values, rows = tf.cond(size <= block, whole, called(streamed))
+
+    def with_gaps() -> tuple[tf.Tensor, tf.Tensor]:
+        found = question.is_answerable[:, None] & (values > -float("inf"))
+        return tf.where(found, values, -float("inf")), tf.where(found, rows, -1)
+
+    has_gaps = ~tf.reduce_all(question.is_answerable) | (tf.reduce_min(values) == -float("inf"))
+    return tf.cond(has_gaps, called(with_gaps), lambda: (values, rows))

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmmrec.search.admission import Admission, admission
+from tfmmrec.search.admission import Admission, admission, are_given, left_out
+from tfmmrec.search.called_graph import called
 from tfmmrec.search.capped_head import Head, capped_head
 from tfmmrec.search.exact import ExactIndex
+from tfmmrec.search.limits import MAX_K
 from tfmmrec.search.question import Question
-
-MAX_K = 1000
 
 
 class Filters(NamedTuple):
@@ -41,6 +41,9 @@ def best_candidates(
 ) -> dict[str, tf.Tensor]:
     """The highest scores that pass the filters.
 
+    Most requests have no filter but ids that are left out. They are answered by few operations, which take for granted
+    that this is so and that nothing is in the way, and check it; any other goes another, longer way.
+
     Args:
         index: of any kind.
         question: what its candidates are scored by.
@@ -51,6 +54,30 @@ def best_candidates(
         candidate_ids: string `[batch, width]` for the largest `k` of the batch, padded with "".
         scores: float32 `[batch, width]`, descending, padded with −inf.
     """
+    wanted = num_wanted(filters)
+    width = tf.reduce_max(tf.concat([wanted, [0]], 0))
+    is_simple = tf.concat([wanted == width, filters.cap <= 0, question.is_answerable, ~question.is_popular], 0)
+    is_simple = tf.reduce_all(is_simple) & (width > 0) & ~are_given(filters.allow, filters.deny)
+
+    def simple() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        values, rows, is_right = index.plain_head(question, left_out(index, filters.exclude, excluded_rows), width)
+        return values, rows, is_right & ~tf.reduce_any(values < tf.expand_dims(filters.min_score, 1))
+
+    def nothing() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        return tf.zeros([0, 0]), tf.zeros([0, 0], tf.int32), tf.constant(False)
+
+    values, rows, is_right = tf.cond(is_simple & index.has_plain_head(question), simple, nothing)
+    return tf.cond(
+        is_right,
+        lambda: {"candidate_ids": tf.gather(index.ids.value(), rows), "scores": values},
+        called(lambda: _best_under_all_filters(index, question, filters, excluded_rows)),
+    )
+
+
+def _best_under_all_filters(
+    index: ExactIndex, question: Question, filters: Filters, excluded_rows: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """As `best_candidates`, whatever is asked."""
     admitted = admitted_by(index, filters, excluded_rows)
 
     def head(length: tf.Tensor, places: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -73,8 +100,13 @@ def first_candidates(
     columns, wanted = index.filters, num_wanted(filters)
     arguments = columns.categories_of, index.num_candidates, filters.cap, filters.min_score, wanted
     values, rows = capped_head(head, first, *arguments)
-    ids = tf.gather(index.ids.value(), tf.maximum(rows, 0))
-    return {"candidate_ids": tf.where(values > -float("inf"), ids, ""), "scores": values}
+
+    def with_gaps() -> tf.Tensor:
+        return tf.where(values > -float("inf"), tf.gather(index.ids.value(), tf.maximum(rows, 0)), "")
+
+    is_whole = tf.reduce_min(values) > -float("inf")
+    ids = tf.cond(is_whole, lambda: tf.gather(index.ids.value(), rows), called(with_gaps))
+    return {"candidate_ids": ids, "scores": values}
 
 
 def num_wanted(filters: Filters) -> tf.Tensor:

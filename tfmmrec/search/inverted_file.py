@@ -60,6 +60,34 @@ class InvertedFileIndex(ExactIndex):
 
         return tf.cond(question.size == 1, lambda: self._head(question, admission, length, least), called(several))
 
+    def has_plain_head(self, question: Question) -> tf.Tensor:
+        """Whether `plain_head` can be asked, bool scalar: of any question."""
+        return question.size > 0
+
+    def plain_head(
+        self, question: Question, out: tf.Tensor, length: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As `ExactIndex.plain_head`, from the cells that are read at first."""
+        probes = tf.minimum(self.cells.probes, self.cells.num_cells)
+
+        def one(question: Question, out: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            rows, products = self.cells.scan(question.vectors, question.has_cosines, probes)
+            values, chosen = self._rescored(question, rows, self._scored(question, rows, products), out, length)
+            return values, chosen, tf.size(chosen) == length
+
+        def row(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            values, chosen, is_right = one(question.row(place), out[place : place + 1])
+            missing = [[0, length - tf.size(chosen)]]
+            return tf.pad(values[0], missing), tf.pad(chosen[0], missing), is_right
+
+        def several() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            places, numbers = tf.range(question.size), tf.TensorSpec([None], tf.float32)
+            signature = numbers, tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.bool)
+            values, rows, are_right = tf.map_fn(row, places, fn_output_signature=signature, parallel_iterations=2)
+            return values, rows, tf.reduce_all(are_right)
+
+        return tf.cond(question.size == 1, lambda: one(question, out), called(several))
+
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
         return super().arrays() | self.cells.arrays()
@@ -82,37 +110,55 @@ class InvertedFileIndex(ExactIndex):
             probe = lambda: self._probe(question, admission, length, probes)  # noqa: E731
             return tf.cond(probes <= num_cells, probe, called(exact))
 
-        def is_short(probes: tf.Tensor, values: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        def read(probes: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            values, rows = search(probes)
             last = values[0, -1]
-            return (probes < num_cells) & ((last == -float("inf")) | (last < least[0]))  # nothing is less than NaN
-
-        def widen(probes: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            is_short = (last == -float("inf")) | (last < least[0])  # nothing is less than NaN
             wider = tf.where(2 * probes * WIDEST > num_cells, 2 * num_cells, 2 * probes)
-            return wider, *search(wider)
+            return tf.where(is_short & (probes < num_cells), wider, 0), values, rows
 
         shapes = tf.TensorShape([]), tf.TensorShape([None, None]), tf.TensorShape([None, None])
-        _, values, rows = tf.while_loop(is_short, widen, (first, *search(first)), shape_invariants=shapes)
-        return values, rows
+        state = first, tf.zeros([1, 0]), tf.zeros([1, 0], tf.int32)
+        return tf.while_loop(lambda probes, *_: probes > 0, read, state, shape_invariants=shapes)[1:]
 
     def _probe(
         self, question: Question, admission: Admission, length: tf.Tensor, probes: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best of some cells: the best by the cells' vectors, ordered by the index's own."""
-        lowest = -float("inf")
         rows, products = self.cells.scan(question.vectors, question.has_cosines, probes)
-        known = tf.maximum(rows, 0)
-        scores = (
-            question.scores(self, products, tf.gather(self.norms.value(), known)) if question.has_cosines else products
-        )
-        scores = tf.where(rows >= 0, scores, lowest)
-        scores = admission.passing(self, scores, lambda: tf.gather(self.filters.codes.value(), known))
-        num_out = tf.math.count_nonzero(admission.out >= 0, dtype=tf.int32)
-        values, places = tf.math.top_k(scores, tf.minimum(length + RESCORED + num_out, tf.size(rows)), sorted=False)
-        chosen = tf.gather(known, places[0])
+        scores = self._scored(question, rows, products)
+        codes = lambda: tf.gather(self.filters.codes.value(), tf.maximum(rows, 0))  # noqa: E731
+        scores = admission.passing(self, scores, codes)
+        values, chosen = self._rescored(question, rows, scores, admission.out, length)
+        missing = [[0, 0], [0, length - tf.size(chosen)]]
+
+        def padded() -> tuple[tf.Tensor, tf.Tensor]:
+            own = tf.pad(values, missing, constant_values=-float("inf"))
+            return own, tf.pad(chosen, missing, constant_values=-1)
+
+        return tf.cond(tf.size(chosen) == length, lambda: (values, chosen), called(padded))
+
+    def _scored(self, question: Question, rows: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
+        """Scores `[1, n]` by products with rows of the index `[n]`, −inf for rows of -1."""
+        if question.has_cosines:
+            products = question.scores(self, products, tf.gather(self.norms.value(), tf.maximum(rows, 0)))
+        return tf.where(rows >= 0, products, -float("inf"))
+
+    def _rescored(
+        self, question: Question, rows: tf.Tensor, scores: tf.Tensor, out: tf.Tensor, length: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of the rows `[n]` by their scores `[1, n]`, without `out`, in the order of their exact scores.
+
+        Returns:
+            Exact scores and rows `[1, at most length]`; fewer where there are no more above −inf.
+        """
+        num_out = tf.math.count_nonzero(out >= 0, dtype=tf.int32)
+        most = tf.minimum(length + RESCORED + num_out, tf.size(rows))
+        values, places = tf.math.top_k(scores[0], most, sorted=False)
+        found = tf.where(values > -float("inf"), tf.gather(rows, places), -1)
+        chosen = tf.raw_ops.ListDiff(x=found, y=tf.concat([out[0], [-1]], axis=0)).out
         exact = tf.matmul(question.vectors, tf.gather(self.vectors.value(), chosen), transpose_b=True)
-        exact = question.scores(self, exact, tf.gather(self.norms.value(), chosen)) if question.has_cosines else exact
-        exact = admission.drop_out(tf.where(values > lowest, exact, lowest), chosen)
-        exact = tf.pad(exact, [[0, 0], [0, length]], constant_values=lowest)
-        values, places = tf.math.top_k(exact, length)
-        chosen = tf.gather(tf.pad(chosen, [[0, length]], constant_values=-1), places)
-        return values, tf.where(values > lowest, chosen, -1)
+        if question.has_cosines:
+            exact = question.scores(self, exact, tf.gather(self.norms.value(), chosen))
+        values, places = tf.math.top_k(exact, tf.minimum(length, tf.size(chosen)))
+        return values, tf.gather(chosen, places)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmmrec.search.called_graph import called
+
 
 class Question(NamedTuple):
     """A batch of questions to an index.
@@ -37,26 +39,28 @@ class Question(NamedTuple):
         """Some rows of it, int32 `[n]`."""
         return Question(*(tf.gather(tensor, places) for tensor in self[:3]), self.has_cosines)
 
-    def block(self, index, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Scores of the candidates in rows `start` to `end` of an index, float32 `[batch, end - start]`, newly made."""
+    def block(self, index, start: tf.Tensor | None = None, end: tf.Tensor | None = None) -> tf.Tensor:
+        """Scores of the rows `start` to `end` of an index, or of all: float32 `[batch, end - start]`, newly made."""
+
+        def part(variable: tf.Variable) -> tf.Tensor:
+            return variable.value() if start is None else variable[start:end]
 
         def products() -> tf.Tensor:
-            found = tf.matmul(self.vectors, index.vectors[start:end], transpose_b=True)
-            return self.scores(index, found, index.norms[start:end]) if self.has_cosines else found
+            found = tf.matmul(self.vectors, part(index.vectors), transpose_b=True)
+            return self.scores(index, found, part(index.norms)) if self.has_cosines else found
 
         def popularity() -> tf.Tensor:
-            return tf.zeros([self.size, 1]) + index.popularity[start:end]  # never the variable's own memory
+            return tf.zeros([self.size, 1]) + part(index.popularity)  # never the variable's own memory
 
         def mixed() -> tf.Tensor:
-            return tf.where(self.is_popular[:, None], index.popularity[start:end], products())
+            return tf.where(self.is_popular[:, None], part(index.popularity), products())
+
+        def some_are_popular() -> tf.Tensor:
+            return tf.cond(tf.reduce_all(self.is_popular), popularity, mixed)  # the first needs no product at all
 
         if self.has_cosines:
             return products()
-
-        def some() -> tf.Tensor:
-            return tf.cond(tf.reduce_any(self.is_popular), mixed, products)
-
-        return tf.cond(tf.reduce_all(self.is_popular), popularity, some)  # the first needs no product at all
+        return tf.cond(tf.reduce_any(self.is_popular), called(some_are_popular), products)
 
     def scores(self, index, products: tf.Tensor, norms: tf.Tensor) -> tf.Tensor:
         """Dot products `[batch, n]` with candidates' vectors, and the candidates' norms `[n]` -> scores."""
@@ -69,7 +73,8 @@ class Question(NamedTuple):
 def by_products(vectors: tf.Tensor, is_popular: tf.Tensor) -> Question:
     """Vectors float32 `[batch, dim]`, and which rows are asked for what is popular, bool `[batch]`."""
     is_finite = tf.reduce_all(tf.math.is_finite(vectors), axis=1)
-    return Question(tf.where(is_finite[:, None], vectors, 0.0), is_popular, is_finite | is_popular)
+    mended = called(lambda: tf.where(is_finite[:, None], vectors, 0.0))
+    return Question(tf.cond(tf.reduce_all(is_finite), lambda: vectors, mended), is_popular, is_finite | is_popular)
 
 
 def by_cosines(differences: tf.Tensor, is_known: tf.Tensor) -> Question:

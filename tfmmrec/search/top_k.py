@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
+
+from tfmmrec.search.called_graph import called
 
 
 def block_size_for(num_columns: int, k: int) -> int:
@@ -45,6 +48,44 @@ def two_stage_top_k(
         columns, the rest holds −inf and column −1. Which of the columns with a score of −inf come is not said.
     """
     scores = tf.convert_to_tensor(scores)
+    found = _stages(scores, k, block_size)
+    num_columns = tf.shape(scores)[1]
+
+    def settled() -> tuple[tf.Tensor, tf.Tensor]:
+        last, width = found.values[:, -1:], tf.shape(found.values)[1]
+        ties_go_on = tf.where(tf.reduce_any((last == found.unseen) & (last > -math.inf), axis=1))  # [rows, 1]
+        ranked_whole = tf.math.top_k(tf.gather_nd(found.padded, ties_go_on), width).indices
+        own = tf.tensor_scatter_nd_update(found.columns, ties_go_on, ranked_whole)
+        missing = [[0, 0], [0, k - width]]
+        own = tf.pad(tf.where(own < num_columns, own, -1), missing, constant_values=-1)
+        return tf.pad(found.values, missing, constant_values=tf.constant(-math.inf, found.values.dtype)), own
+
+    return tf.cond(found.is_known, lambda: (found.values, found.columns), called(settled))
+
+
+def top_k_without_ties(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What `two_stage_top_k` gives when nothing is equal to the k-th score, and whether that is so.
+
+    Returns:
+        Scores and columns, at most `[batch, k]`, and bool scalar: whether they are right. They are not where a row has
+        fewer than k scores above −inf, or others that are equal to its k-th.
+    """
+    found = _stages(scores, k, None)
+    return found.values, found.columns, found.is_known
+
+
+class _Stages(NamedTuple):
+    """The best by both stages `[batch, at most k]`, whether they are settled, and what settles them."""
+
+    values: tf.Tensor
+    columns: tf.Tensor
+    is_known: tf.Tensor
+    padded: tf.Tensor
+    unseen: tf.Tensor
+
+
+def _stages(scores: tf.Tensor, k: int | tf.Tensor, block_size: int | tf.Tensor | None) -> _Stages:
+    scores = tf.convert_to_tensor(scores)
     static_columns, static_k = scores.shape[1], tf.get_static_value(tf.convert_to_tensor(k))
     batch, num_columns = tf.shape(scores)[0], tf.shape(scores)[1]
     if block_size is None and static_columns is not None and static_k is not None:
@@ -57,28 +98,20 @@ def two_stage_top_k(
     blocks = tf.reshape(padded, [batch, block_size, num_blocks])
     num_kept = tf.minimum(k, num_blocks)
     maxima, best = tf.math.top_k(tf.reduce_max(blocks, axis=1), tf.minimum(num_kept + 1, num_blocks))
-    kept = tf.sort(best[:, :num_kept], axis=1)  # so that what is inside them comes in the order of the columns
+    kept = -tf.math.top_k(-best[:, :num_kept], num_kept).values  # so that what is inside comes by columns
     inside = tf.gather(blocks, kept, axis=2, batch_dims=1)  # [batch, block_size, num_kept]
     inside = tf.reshape(inside, [batch, block_size * num_kept])
-    inside = _pad_columns(inside, tf.maximum(k - block_size * num_kept, 0))
-    values, places = tf.math.top_k(inside, k)  # [batch, k]
+    width = tf.minimum(k, block_size * num_kept)
+    values, places = tf.math.top_k(inside, width)
     columns = places // num_kept * num_blocks + tf.gather(kept, places % num_kept, batch_dims=1)
-    columns = tf.where(places < block_size * num_kept, columns, num_columns)
-    last = values[:, k - 1 : k]
-    ties_go_on = tf.where(tf.reduce_any((last == maxima[:, num_kept:]) & (last > -math.inf), axis=1))  # [rows, 1]
-    columns = tf.cond(
-        tf.size(ties_go_on) > 0,
-        lambda: tf.tensor_scatter_nd_update(
-            columns, ties_go_on, tf.math.top_k(tf.gather_nd(padded, ties_go_on), k).indices
-        ),
-        lambda: columns,
-    )
-    return values, tf.where(columns < num_columns, columns, -1)
+    last, unseen = values[:, -1:], maxima[:, num_kept:]
+    is_known = tf.reduce_all(last > -math.inf) & tf.reduce_all(last > unseen) & (k <= num_columns)
+    return _Stages(values, columns, is_known, padded, unseen)
 
 
-def _pad_columns(scores: tf.Tensor, amount: int | tf.Tensor) -> tf.Tensor:
-    amount = tf.convert_to_tensor(amount)
-    lowest = tf.constant(-math.inf, scores.dtype)
+def _pad_columns(scores: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
     if tf.get_static_value(amount) == 0:
         return scores
-    return tf.cond(amount > 0, lambda: tf.pad(scores, [[0, 0], [0, amount]], constant_values=lowest), lambda: scores)
+    missing = [[0, 0], [0, amount]]
+    lowest = tf.constant(-math.inf, scores.dtype)
+    return tf.cond(amount > 0, lambda: tf.pad(scores, missing, constant_values=lowest), lambda: scores)
