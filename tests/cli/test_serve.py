@@ -79,8 +79,9 @@ def test_json_is_all_that_standard_output_gets(folder, start):
         port = probe.getsockname()[1]
     process = start(folder, "--runtime", "development", "--json", port=port)
     patient = Retries(attempts=1_000, first_seconds=0.2, longest_seconds=0.2)
-    with connect(f"http://127.0.0.1:{port}/v1/models/small", retries=patient, deadline_seconds=60) as client:
-        assert client.status() == {4: "AVAILABLE"}, "it listens once it has something to answer with"
+    with connect(f"http://127.0.0.1:{port}/v1/models/small", retries=patient, deadline_seconds=300) as client:
+        assert set(client.status()) == {4}
+        assert client.ask("scale", [{"x": [1, 2]}])[0]["y"].tolist() == [3, 6]
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors

@@ -8,7 +8,8 @@ import pytest
 
 from tests.serving.development_server.small_model import write_small
 from tfmmrec.serving.client import connect
-from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions
+from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions, served_versions
+from tfmmrec.serving.development_server.model_version import ModelVersion
 from tfmmrec.serving.retries import Retries
 from tfmmrec.serving.server_error import ServerError
 from tfmmrec.types import UsageError
@@ -76,6 +77,36 @@ def test_it_waits_for_a_first_version_that_loads(folder):
         (folder / "away").rename(folder / "1")
         _until(lambda: server.versions.current == 1)
         assert client.status() == {1: "AVAILABLE"}
+    server.stop()
+
+
+def test_its_status_is_told_while_the_first_version_is_loaded(folder, monkeypatch):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(number, path):
+        loading.set()
+        assert go_on.wait(60)
+        return ModelVersion(number, path)
+
+    monkeypatch.setattr(served_versions, "ModelVersion", load)
+    server = DevelopmentServer(folder, options=ServerOptions(**FREE))
+    starting = threading.Thread(target=server.start)
+    starting.start()
+    try:
+        assert loading.wait(60)
+        for url in (server.rest_url, server.grpc_url):
+            with connect(url, retries=ONCE) as client:
+                assert client.status() == {1: "LOADING"}
+                with pytest.raises(ServerError, match="UNAVAILABLE: version 1 of shop is being loaded") as caught:
+                    client.ask("double", [{"x": [1, 2]}])
+                assert caught.value.is_transient
+            with connect(f"{url}s", retries=ONCE) as client, pytest.raises(ServerError, match="NOT_FOUND"):
+                client.ask("double", [{"x": [1, 2]}])
+    finally:
+        go_on.set()
+        starting.join()
+    with connect(server.rest_url, retries=ONCE) as client:
+        assert client.status() == {1: "AVAILABLE"} and client.ask("double", [{"x": [1, 2]}])
     server.stop()
 
 

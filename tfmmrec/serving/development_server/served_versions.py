@@ -75,17 +75,26 @@ class ServedVersions:
         """The version that answers a request; it stays in memory for as long as the block lasts.
 
         Raises:
-            RequestError: there is no such model or version.
+            RequestError: there is no such model or version; UNAVAILABLE while the first is being loaded, so that
+                clients come back, as they do to a stock server, which does not listen before.
         """
         if label:
             raise RequestError("INVALID_ARGUMENT", f"Unrecognized servable version label: {label}")
         with self._lock:
             version = self._current if name == self.name else None
             if version is None or number not in (None, version.number) or not version.hold():
+                self._refuse_for_now(name, number)
                 asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
                 raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
         with held(version):
             yield version
+
+    def _refuse_for_now(self, name: str, number: int | None) -> None:
+        if name != self.name or self._current is not None:
+            return
+        for state in self._states.values():
+            if state.state == "LOADING" and number in (None, state.number):
+                raise RequestError("UNAVAILABLE", f"version {state.number} of {name} is being loaded; try again")
 
     def poll(self) -> None:
         """Looks into the folder once: loads what is newest, and retires what is not."""

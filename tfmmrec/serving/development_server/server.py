@@ -101,20 +101,23 @@ class DevelopmentServer:
         return f"grpc://{_bracketed(self.options.host)}:{self.grpc_port}/{self.name}"
 
     def start(self) -> None:
-        """Loads the newest version, and then listens: who reaches the server is answered.
+        """Listens, and loads the newest version; meanwhile the status says LOADING, and requests are told to come back.
 
         Raises:
             UsageError: a port is taken, or is not to be had.
         """
         listening = self._listen()
         try:
-            self.versions.poll()
             self._start_grpc()
         except BaseException:
             listening.close()
-            self.versions.close()
             raise
         self._start_rest(listening)
+        try:
+            self.versions.poll()
+        except BaseException:
+            self.stop()
+            raise
         self._begin(self._poll)
 
     def stop(self) -> bool:
