@@ -9,9 +9,10 @@ encoder's vectors (encoded once), the same without their mean taken off, and the
 one begins with the frozen one's run (`start_from`), trains the encoder's last `--layers` layers, and takes
 `--finetuned-epochs` times `--finetuned-steps` steps. The other rows' loss scores all movies in every step, so that all
 texts would have to be encoded forth and back at once: that takes more than 24 GB, so it is trained under the sampled
-softmax, on the different movies of a batch. Two processor cores need half an hour for it and more; `--rows
-small,frozen` leaves it out. In `warm` all movies are ranked, in `cold` those that were held out of training, among
-themselves.
+softmax, on the different movies of a batch. How much of the difference is the encoder's, and how much that of the loss
+and the few steps, is told by the row `control`: the frozen encoder goes on from the same run with the same loss and
+steps. Two processor cores need half an hour and more to fine-tune; `--rows small,frozen` leaves it out. In `warm` all
+movies are ranked, in `cold` those that were held out of training, among themselves.
 
 Beside them stands what the contents can give at all to a linear model: a ridge regression in its dual form, scores
 R K_wc' (K_ww + l I)^-1 with R the interactions with known movies w and K the inner products of the movies' contents: of
@@ -85,6 +86,11 @@ def rows_of(encoders: dict[str, str], finetuned: dict) -> dict[str, tuple[dict, 
         "pretrained, frozen, not centred": (
             {"pretrained": encoders, "pretrained_mode": "cached", "pretrained_centered": False},
             None,
+        ),
+        "control: frozen, loss and steps of the fine-tuned": (
+            {name: value for name, value in finetuned.items() if name != "encoder_layers"}
+            | {"pretrained_mode": "cached"},
+            "pretrained, frozen",
         ),
         "pretrained, fine-tuned": (finetuned, "pretrained, frozen"),
     }
