@@ -217,6 +217,8 @@ class Ready:
         """Trains for some steps; the loss of each."""
         losses = []
         noted = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+        with self.model.distribute_strategy.scope():  # as a training does; the first step would be traced twice
+            self.model.optimizer.build(self.model.trainable_variables)
         options = {"steps_per_epoch": 1, "callbacks": [noted], "verbose": 0}  # the loss is the mean of an epoch
         self.model.fit(self.stream.dataset(), epochs=steps, **options)
         if self.model.needs_graph:

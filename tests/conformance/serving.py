@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import COVERED
 from tests.serving.catalogue import fashion, recordings, songs, untrained_run
 from tfmmrec.callbacks.settle import Settle
 from tfmmrec.data.dataset import Dataset
@@ -66,12 +65,13 @@ RANKING_CASES: dict[str, ServedCase] = {
 }
 """Each is exported alone, and behind a retrieval model."""
 
-SLOW = COVERED | {"hybrid", "aligned", "graph", "transformer", "lstm", "no query features"}
+QUICK = ("two_tower", "every kind of feature", "ranker")
+"""What `make test` tries: every export costs some 15 seconds of a processor until it has answered."""
 
 
 def quick_or_slow(cases: Iterable[str]) -> list:
-    """Names of cases as parameters of a fixture, marked `slow` where others are made of much the same code."""
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in cases]
+    """Names of cases as parameters of a fixture, marked `slow` but for the quick ones."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in cases]
 
 
 DATASETS: dict[str, Callable[[Path], Dataset]] = {

@@ -6,13 +6,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import QUICK_OR_SLOW, by_name, ready
+from tests.conformance.models import CASES, QUICK, ready
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
-@pytest.mark.parametrize(
-    "policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)], indirect=True
-)
+def policies_and_cases() -> list:
+    """All cases under float16, which scales losses too, and one of each family under bfloat16 beside."""
+    names = ("mixed_float16", CASES), ("mixed_bfloat16", QUICK)
+    return [
+        pytest.param(
+            policy,
+            case,
+            id=f"{policy}-{case.name}",
+            marks=[pytest.mark.slow] * (policy == "mixed_bfloat16" or case not in QUICK),
+        )
+        for policy, cases in names
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize(("policy", "case"), policies_and_cases(), indirect=["policy"])
 def test_losses_are_finite_and_near_those_of_full_precision(case, policy):
     case = case.without_dropout()
     made = ready(case)

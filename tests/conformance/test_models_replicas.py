@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import CASES, QUICK_OR_SLOW, SAMPLED, ModelCase, by_name, ready
+from tests.conformance.models import CASES, SAMPLED, ModelCase, by_name, named, quick_or_slow, ready
 
 STEPS = 4
 # Encoders of content have no say in this: each row has its own vector. Unit vectors keep the losses tame.
@@ -23,6 +23,8 @@ LOSSES = [
     ModelCase("mined negatives of ids", "two_tower", {**IDS, "loss": "bpr", "negatives": "mined", "num_mined": 3}),
     ModelCase("popular negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "popularity"}),
 ]
+IN_LOSSES = {"full softmax", "bpr", "hinge", "mixed negatives", "mined negatives"}
+"""Cases of `CASES` whose losses stand above; what else is in them each row has by itself."""
 
 
 def optimizer():
@@ -50,13 +52,22 @@ def check(case, strategy):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("num_replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", LOSSES, ids=by_name)
-def test_losses(case, num_replicas, replicas):
-    check(case, replicas(num_replicas))
+def test_losses(case, replicas):
+    check(case, replicas(2))
 
 
-@pytest.mark.parametrize("case", QUICK_OR_SLOW, ids=by_name)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [LOSSES[0], LOSSES[5]], ids=by_name)
+def test_four_replicas(case, replicas):
+    check(case, replicas(4))
+
+
+@pytest.mark.parametrize(
+    "case",
+    quick_or_slow([c for c in CASES if c.name not in IN_LOSSES], [named("two_tower"), named("multimodal_graph")]),
+    ids=by_name,
+)
 def test_every_model(case, replicas):
     check(case, replicas(2))
 

@@ -11,6 +11,7 @@ from tests.conformance.serving import PythonModel, ServedCase, ask_stock_runtime
 from tests.serving.catalogue import songs
 from tfmmrec.serving.export import export_run
 
+pytestmark = pytest.mark.slow  # an approximate index is given other candidates quickly, in test_serving_index_kinds
 NOTHING = {
     "query_about": np.array([""]),
     "query_tastes": np.array([[""] * 4]),
@@ -23,8 +24,8 @@ NOTHING = {
     scope="module",
     params=[
         ServedCase("songs", "two_tower"),
-        pytest.param(ServedCase("songs", "two_tower", (("history_tower", False),)), marks=pytest.mark.slow),
-        pytest.param(ServedCase("songs", "linear_blend", (("rank", 8),)), marks=pytest.mark.slow),
+        ServedCase("songs", "two_tower", (("history_tower", False),)),
+        ServedCase("songs", "linear_blend", (("rank", 8),)),
     ],
     ids=["history tower", "one table", "factors"],
 )
