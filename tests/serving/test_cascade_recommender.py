@@ -54,7 +54,7 @@ def test_nobody_knows_gives_the_popular(cascade, served):
     np.testing.assert_array_equal(found["candidate_ids"][0], row["candidate_ids"][0])
 
 
-@pytest.mark.parametrize("first", ["id_only", "vbpr"])
+@pytest.mark.parametrize("first", [pytest.param("id_only", marks=pytest.mark.slow), "vbpr"])
 def test_whom_the_ranker_alone_knows_it_ranks(first, tmp_path):
     """By their features, and as the measured cascade does, whether the retriever scores all alike or by its biases."""
     dataset = songs(num_candidates=DEPTH + 40)

@@ -147,6 +147,7 @@ def test_killed_while_another_exports(tmp_path):
     assert (target / "saved_model.pb").stat().st_ino != first and load_exported(target).about["run_id"] == "run-7"
 
 
+@pytest.mark.slow
 def test_a_model_on_several_replicas(tmp_path, song_run, song_dataset, replicas):
     with replicas(2).scope():
         mirrored = build_model(song_run.config, song_run.statistics)
