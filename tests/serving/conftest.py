@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.graphs import _graphs_as_saved  # noqa: F401
 from tests.serving.catalogue import songs, untrained_run
 from tests.serving.tables import first_candidates
 
