@@ -127,13 +127,33 @@ def test_what_cannot_be(folder, monkeypatch, capsys, arguments, words):
 
 
 def test_folders_without_versions(folder, tmp_path, capsys):
+    for name in ("run", "plain", "empty", "shop/.withdrawn/3"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "plain" / "saved_model.pb").touch()
+    base, empty, run = folder.parent, tmp_path / "empty", tmp_path / "run"
     for path, words in (
-        (folder / "4", "is one model, and a server wants a folder of versions"),
-        (tmp_path / "nowhere", "no such folder; `tfmmrec export RUN --to"),
-        (tmp_path, "holds no version, a folder with a number for a name"),
+        (folder / "4", f"{folder}/4: name the folder of the versions, not one of them: {folder}"),
+        (folder / "9", f"{folder}/9: name the folder of the versions, not one of them: {folder}"),
+        (
+            tmp_path / "plain",
+            "is one model, and a server wants a folder of versions; make one by `tfmmrec push RUN --to",
+        ),
+        (
+            run,
+            f"is a run, and a server wants a folder of versions; make one by `tfmmrec push {run} --to",
+        ),
+        (empty / "shop", f"no such folder; `tfmmrec push RUN --to {empty}/shop` makes a model's first version"),
+        (base / "nope", f"no such folder; did you mean {folder}? `tfmmrec push RUN --to {base}/nope` makes"),
+        (base, f"holds no version, a folder with a number for a name; did you mean {folder}?"),
+        (empty, f"holds no version, a folder with a number for a name; `tfmmrec push RUN --to {empty}` makes"),
+        (
+            tmp_path / "shop",
+            f"all versions are withdrawn; `tfmmrec rollback {tmp_path}/shop --to VERSION` brings one back",
+        ),
     ):
         assert main(["serve", str(path)]) == 2
-        assert words in " ".join(capsys.readouterr().err.split())
+        assert words in " ".join(capsys.readouterr().err.split()), path
 
 
 def test_the_extra_that_is_missing(folder, monkeypatch, capsys):

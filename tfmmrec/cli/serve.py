@@ -12,8 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console
+from tfmmrec.serving.paths import WITHDRAWN
 from tfmmrec.types import DataError, UsageError
 
+_GRAPH = "saved_model.pb"
+_MOST_NAMED = 3
 RUNTIMES = ("auto", "binary", "docker", "development")
 
 
@@ -61,15 +64,36 @@ def serve(
 
 
 def _check_versions(model: Path) -> None:
-    if (model / "saved_model.pb").is_file():
+    if model.name.isdecimal() and ((model / _GRAPH).is_file() or not model.exists()):
+        raise UsageError(f"{model}: name the folder of the versions, not one of them: {model.parent}")
+    if (model / _GRAPH).is_file():
         raise UsageError(
-            f"{model}: is one model, and a server wants a folder of versions; export it to one, as in `tfmmrec export "
-            "RUN --to saved_models/NAME/1`, and serve saved_models/NAME"
+            f"{model}: is one model, and a server wants a folder of versions; make one by `tfmmrec push RUN --to "
+            "saved_models/NAME`, or unchecked by `tfmmrec export RUN --to saved_models/NAME/1`; serve saved_models/NAME"
         )
+    if (model / "config.json").is_file():
+        raise UsageError(
+            f"{model}: is a run, and a server wants a folder of versions; make one by `tfmmrec push {model} --to "
+            "saved_models/NAME`, and serve saved_models/NAME"
+        )
+    push = f"`tfmmrec push RUN --to {model}` makes a model's first version"
     if not model.is_dir():
-        raise DataError(f"{model}: no such folder; `tfmmrec export RUN --to {model}/1` writes a model's first version")
-    if not any(entry.name.isdecimal() for entry in model.iterdir()):
-        raise DataError(f"{model}: holds no version, a folder with a number for a name; `tfmmrec export` writes one")
+        raise DataError(f"{model}: no such folder{_did_you_mean(model.parent) or ';'} {push}")
+    if _has_versions(model):
+        return
+    if _has_versions(model / WITHDRAWN):
+        raise DataError(f"{model}: all versions are withdrawn; `tfmmrec rollback {model} --to VERSION` brings one back")
+    near = _did_you_mean(model)
+    raise DataError(f"{model}: holds no version, a folder with a number for a name{near or f'; {push}'}")
+
+
+def _has_versions(folder: Path) -> bool:
+    return folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir())
+
+
+def _did_you_mean(base: Path) -> str:
+    found = sorted({str(graph.parent.parent) for graph in base.glob(f"[!.]*/[0-9]*/{_GRAPH}")})
+    return f"; did you mean {' or '.join(found[:_MOST_NAMED])}?" if found else ""
 
 
 def _stock_server(runtime: str, model: Path, name: str, place: dict[str, Any]):

@@ -168,6 +168,12 @@ def test_a_port_that_is_taken(folder, server):
             DevelopmentServer(folder, options=ServerOptions(**FREE | {"grpc_port": port})).start()
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])  # RFC 5737 and 6761: nobody's
+def test_a_host_that_is_not_this_machine(folder, host):
+    with pytest.raises(UsageError, match=rf"host must be an address of this machine, got {host} \(.*0\.0\.0\.0"):
+        DevelopmentServer(folder, options=ServerOptions(**FREE, host=host)).start()
+
+
 WRONG = [
     ({"port": -1}, "port must lie in 0 to 65535, got -1"),
     ({"grpc_port": 70_000}, "grpc_port must lie in"),

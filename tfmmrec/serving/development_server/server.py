@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -104,7 +105,7 @@ class DevelopmentServer:
         """Listens, and loads the newest version; meanwhile the status says LOADING, and requests are told to come back.
 
         Raises:
-            UsageError: a port is taken, or is not to be had.
+            UsageError: a port is taken, or is not to be had, or the host is not this machine's.
         """
         listening = self._listen()
         try:
@@ -146,6 +147,11 @@ class DevelopmentServer:
             listening.bind((options.host, options.port))
         except OSError as error:
             listening.close()
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise UsageError(
+                    f"host must be an address of this machine, got {options.host} ({error.strerror}); 127.0.0.1 is "
+                    "heard on this machine alone, 0.0.0.0 at all its addresses"
+                ) from None
             raise UsageError(
                 f"{options.host}:{options.port} cannot be listened at: {error.strerror}; choose another --port"
             ) from None
