@@ -137,18 +137,16 @@ def killed_at_random(training: Training, seed: int) -> Run:
     moments = [at_first_config, in_the_choice_of_the_epoch, between_the_phases, in_the_refit]
     for number, moment in enumerate(moments):
         training.kill_at(moment, random.uniform(0.0, 1.0), resume=number > 0)
-    training.kill_at(at_once, random.uniform(0.0, 20.0))
+    training.kill_at(at_once, random.uniform(0.0, 12.0))
     return training.finish()
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        [],
         ["loss=sampled_softmax", "refresh_steps=7", "batch_size=64"],
         ["refit=false", "save_seconds=0.2"],
-        ["image_mode=finetuned", "text_mode=finetuned", "fusion=late"],
-        ["alignment=[adversarial_alternating]"],
+        ["image_mode=finetuned", "text_mode=finetuned", "alignment=[adversarial_alternating]"],
         ["model=linear_blend", "rank=8"],
     ],
     ids=" ".join,
