@@ -16,5 +16,8 @@ __getattr__, __dir__, __all__ = attach(
         "load_dataset": "dataset",
         "propose_schema": "proposal",
         "read_schema": "config",
+        "render_garment": "fashion",
+        "write_fashion": "fashion",
+        "write_songs": "songs",
     },
 )

@@ -1,0 +1,107 @@
+"""Every notebook runs from top to bottom, and shows something; in the repository none has outputs."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import re
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.colab.notebooks import NOTEBOOKS, execute, pictures, read, tagged
+
+_SMALL = {"dim": 32, "image_size": 16}
+_SHORT = {"epochs": 4, "image_steps": 20, "batch_size": 64, "validate_every": 1}
+_FASHION = {"num_candidates": 300, "num_queries": 200, "num_interactions": 3000}
+
+SETTINGS = {
+    "1_quickstart": {"SIZES": _FASHION, "HYPERPARAMETERS": _SMALL, "OPTIONS": _SHORT},
+    "2_own_data": {
+        "NUM_PIECES": 160,
+        "NUM_CUSTOMERS": 100,
+        "CHOICES_EACH": 12,
+        "HYPERPARAMETERS": _SMALL,
+        "OPTIONS": _SHORT,
+    },
+}
+"""Notebook -> what its cell `parameters` sets, smaller."""
+
+
+def names(paths) -> list[str]:
+    return [path.stem for path in paths]
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def test_every_notebook_has_settings_for_its_run():
+    assert names(NOTEBOOKS) == sorted(SETTINGS)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_is_stripped_of_outputs(path):
+    for number, cell in enumerate(read(path).cells):
+        if cell.cell_type == "code":
+            found = cell.outputs, cell.execution_count
+            assert found == ([], None), f"{path.name}, cell {number}: has outputs; clear them before it is committed"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_begins_with_its_installation(path):
+    notebook = read(path)
+    first = next(place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    assert tagged(notebook, "install")[0] == first
+    (line,) = [line for line in notebook.cells[first].source.splitlines() if not line.startswith("SOURCE = ")]
+    assert re.fullmatch(r"%pip install -q \{SOURCE\}( [\w\[\]-]+)*", line), line
+    assert "Restart session" in notebook.cells[first - 1].source
+    assert 10 <= len(notebook.cells) <= 24
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_imports_public_names_before_tensorflow(path):
+    """Names come from `tfmmrec` or a package of it, never from a module; and every cell can be read."""
+    notebook = read(path)
+    left_out = tagged(notebook, "install")
+    cells = [cell for place, cell in enumerate(notebook.cells) if cell.cell_type == "code" and place not in left_out]
+    tree = ast.parse("\n".join(cell.source for cell in cells))
+    imported = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imported.append(node.module)
+            if node.module.split(".")[0] == "tfmmrec":
+                package = __import__(node.module, fromlist=["*"])
+                public = getattr(package, "__all__", ())
+                assert {alias.name for alias in node.names} <= set(public), f"{path.name}: {ast.unparse(node)}"
+    assert "tfmmrec" in imported
+    assert "tensorflow" not in imported[: imported.index("tfmmrec")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_runs(path: Path, tmp_path):
+    settings = SETTINGS[path.stem] | (
+        {"REST_PORT": free_port(), "GRPC_PORT": free_port()} if "serving" in path.stem else {}
+    )
+    assigned = {
+        target.id
+        for place in tagged(read(path), "parameters")
+        for node in ast.parse(read(path).cells[place].source).body
+        for target in ast.walk(node)
+        if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
+    }
+    assert set(settings) <= assigned, "a setting that the notebook does not have"
+    done = execute(path, tmp_path, "\n".join(f"{name} = {value!r}" for name, value in settings.items()))
+    shown = [Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB") for picture in pictures(done)]
+    assert len(shown) >= 2
+    for picture in shown:
+        assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) >= 10, "an empty picture"
