@@ -29,7 +29,7 @@ from tfmmrec.data.fashion import write_fashion  # noqa: E402
 
 pytestmark = pytest.mark.timeout(3600)  # where much else goes on, TFX takes its time
 NUM_CANDIDATES = 240
-SETTINGS = ["--set=dim=16", "--set=epochs=4", "--set=image_steps=10", "--set=refit=false", "--infra=none"]
+SETTINGS = {"dim": 16, "epochs": 6, "batch_size": 64, "learning_rate": 0.01, "image_steps": 10, "refit": "false"}
 TREE = {
     "saved_model.pb",
     "fingerprint.pb",
@@ -59,7 +59,8 @@ class Shop:
         said = io.StringIO()
         paths = [str(self.data), f"--root={self.root}", f"--to={self.models}"]
         with contextlib.redirect_stdout(said):
-            code = main([*paths, *SETTINGS, "--cache", *flags])
+            settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
+            code = main([*paths, *settings, "--infra=none", "--cache", *flags])
         lines = said.getvalue().splitlines()
         return code, json.loads(lines[-1]) if lines else None
 
@@ -87,7 +88,7 @@ def shop(tmp_path_factory):
 
 def test_a_good_model_is_pushed_whole(shop):
     code, found = shop.first
-    assert code == 0 and found["pushed"] and found["short"] == []
+    assert (code, found["short"]) == (0, []) and found["pushed"]
     version = Path(found["version"])
     assert version.parent == shop.models and version.name.isdecimal()
     assert {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()} == TREE
