@@ -31,7 +31,7 @@ def tagged(notebook: NotebookNode, tag: str) -> list[int]:
     return [place for place, cell in enumerate(notebook.cells) if tag in cell.metadata.get("tags", ())]
 
 
-def execute(path: Path, folder: Path, parameters: str = "", timeout_seconds: int = 540) -> NotebookNode:
+def execute(path: Path, folder: Path, parameters: str = "", timeout_seconds: int = 1200) -> NotebookNode:
     """Runs a notebook from top to bottom in a fresh kernel.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import importlib
 import io
 import re
 import socket
@@ -79,7 +80,7 @@ def test_a_notebook_imports_public_names_before_tensorflow(path):
         elif isinstance(node, ast.ImportFrom):
             imported.append(node.module)
             if node.module.split(".")[0] == "tfmmrec":
-                package = __import__(node.module, fromlist=["*"])
+                package = importlib.import_module(node.module)
                 public = getattr(package, "__all__", ())
                 assert {alias.name for alias in node.names} <= set(public), f"{path.name}: {ast.unparse(node)}"
     assert "tfmmrec" in imported
@@ -87,6 +88,7 @@ def test_a_notebook_imports_public_names_before_tensorflow(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # it trains several models, perhaps beside other tests
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
 def test_a_notebook_runs(path: Path, tmp_path):
     settings = SETTINGS[path.stem] | (
