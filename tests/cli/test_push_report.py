@@ -25,11 +25,15 @@ def test_a_forced_one(capsys):
     assert "short   size" in shown and "cold: measured otherwise\na note\nPublished models/shop/3 by force" in shown
 
 
-def test_a_refusal(capsys):
-    pushed = Pushed("refused", None, None, BLESSING, {"outcome": "refused", "version": None})
-    with pytest.raises(
-        Refusal, match="models/shop: refused, .* size 3 MiB, at most 2: 50% too much. .*--force"
-    ) as raised:
-        report_push(pushed, "models/shop")
-    assert raised.value.answer == {"path": None, "outcome": "refused", "version": None, "notes": []}
-    assert "Published" not in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("before", "told"), [(2, "version 2 stays in service"), (None, "there is still no version in service")]
+)
+def test_a_refusal(capsys, before, told):
+    """The table says by how much; the error names what fell short."""
+    record = {"outcome": "refused", "version": None, "before": before}
+    message = f"models/shop: refused, {told}. What fell short: size. The record, .* --force publishes it all the same"
+    with pytest.raises(Refusal, match=message) as raised:
+        report_push(Pushed("refused", None, None, BLESSING, record), "models/shop")
+    assert raised.value.answer == {"path": None, **record, "notes": []}
+    shown = capsys.readouterr().out
+    assert "short   size    size 3 MiB, at most 2: 50% too much" in shown and "Published" not in shown
