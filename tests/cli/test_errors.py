@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tfmmrec.cli.errors import report
 from tfmmrec.cli.output import Refusal
+from tfmmrec.serving.server_error import ServerError, WrongAddress
 from tfmmrec.types import DataError, UsageError
 
 
@@ -47,6 +48,14 @@ def test_bad_usage_found_while_parsing(capsys):
 def test_a_refusal_is_no_mistake_and_no_failure(capsys):
     assert report(Refusal("shop: refused, recall 0.1 is too little", {})) == 1
     assert capsys.readouterr().err == "Error: shop: refused, recall 0.1 is too little\n"
+
+
+def test_a_server_that_does_not_answer_may_be_the_wrong_one(capsys):
+    error = ServerError("UNAVAILABLE", "refused; is the server running?\n\nat node A", "http://host/m")
+    assert report(error) == 1
+    assert capsys.readouterr().err == "Error: http://host/m: UNAVAILABLE: refused; is the server running?\n"
+    assert report(WrongAddress("NOT_FOUND", "no such model", "http://host/m")) == 2
+    assert capsys.readouterr().err == "Error: http://host/m: NOT_FOUND: no such model\n"
 
 
 def test_a_long_failure_is_cut_to_what_happened(capsys):

@@ -27,6 +27,15 @@ def shop(tmp_path_factory):
         yield dataset, str(folder / "models")
 
 
+@pytest.fixture(scope="module")
+def served(shop):
+    """The same model on a server: its REST address."""
+    server = DevelopmentServer(shop[1], "shop", ServerOptions(port=0, grpc_port=0))
+    server.start()
+    yield server.rest_url
+    server.stop()
+
+
 def _ask(capsys, *arguments):
     code = main(["query", *map(str, arguments), "--json"])
     shown = capsys.readouterr()
@@ -58,6 +67,30 @@ def test_a_history_without_what_is_excluded(shop, capsys):
     answer = _ask(capsys, shop[1], "--history", f"{ids[0]}, {ids[1]}", "--exclude", f"{ids[2]},{ids[3]}", "--k", 120)
     assert answer["source"] == "history" and len(answer["candidates"]) == 116
     assert not set(ids[:4]) & {entry["candidate_id"] for entry in answer["candidates"]}
+
+
+def test_filters(shop, served, capsys):
+    dataset, model = shop
+    ids = dataset.candidates.ids.to_pylist()
+    types = dict(zip(ids, dataset.candidates.features["type"].to_pylist(), strict=True))
+    first, second, third = sorted({value for value in types.values() if value})[:3]
+    allowed = ["--query-id", "nobody", "--allow", f"type={first}", "--allow", f"type={second}", "--k", 120]
+    wanted = {id for id, value in types.items() if value in (first, second)}
+    for where in ([model], ["--server", served], [model, "--server", served]):
+        found = {entry["candidate_id"] for entry in _ask(capsys, *where, *allowed)["candidates"]}
+        assert found == wanted
+    denied = _ask(capsys, model, *allowed, "--deny", f"type={second}")["candidates"]
+    assert {types[entry["candidate_id"]] for entry in denied} == {first}
+    capped = _ask(capsys, model, "--query-id", "nobody", "--cap", 1, "--allow", f"type={third}")["candidates"]
+    assert len(capped) == 1
+    scores = [entry["score"] for entry in _ask(capsys, model, "--text", "red", "--k", 120)["candidates"]]
+    least = _ask(capsys, model, "--text", "red", "--k", 120, "--min-score", scores[5] - 1e-4)["candidates"]
+    assert [entry["score"] for entry in least][:6] == pytest.approx(scores[:6], abs=1e-5)
+    assert len(least) < len(scores)
+    assert (
+        "to be allowed or denied, but no candidate has it: type=cloud"
+        in (_ask(capsys, model, *allowed, "--deny", "type=cloud")["notes"])
+    )
 
 
 def test_a_picture_and_words_that_nobody_has_seen(shop, tmp_path, capsys):
@@ -94,6 +127,9 @@ WRONG = [
     (["--text", "a", "--feature", "colour=red"], "no feature is called 'colour'; there are title, description"),
     (["--image", "nowhere.png"], "nowhere.png: the picture cannot be read"),
     (["--query-id", "a", "--k", "0"], "k must lie in 1 to 1000, got 0"),
+    (["--query-id", "a", "--allow", "dress"], "allow takes feature=value, such as type=VALUE; got 'dress'"),
+    (["--query-id", "a", "--deny", "tpye=dress"], "by 'tpye', only by type, brand; did you mean 'type'?"),
+    (["--query-id", "a", "--cap", "0"], "cap must be at least 1, got 0"),
     (["--history", "a", "--dataset", "nowhere"], "expected a dataset's folder"),
 ]
 
@@ -126,15 +162,6 @@ def test_a_picture_that_is_none(shop, tmp_path, capsys):
     assert "words.png: not a picture" in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.fixture(scope="module")
-def served(shop):
-    """The same model on a server: its REST address."""
-    server = DevelopmentServer(shop[1], "shop", ServerOptions(port=0, grpc_port=0))
-    server.start()
-    yield server.rest_url
-    server.stop()
-
-
 def test_a_server_gives_the_same_answer(shop, served, tmp_path, capsys):
     Image.new("RGB", (50, 70), "crimson").save(tmp_path / "new.png")
     asked = ["--image", tmp_path / "new.png", "--text", "a red dress", "--k", 5]
@@ -152,7 +179,8 @@ def test_what_a_server_cannot_be_asked(shop, served, capsys):
     for arguments, code, words in (
         (["--server", served, "--text", "red"], 2, "a server does not tell which inputs are texts or pictures"),
         (["--server", "http://host/shop", "--query-id", "a"], 2, "is no address of a model; expected http://HOST:8501"),
-        (["--server", f"{served}x", "--query-id", "a"], 1, "NOT_FOUND: Servable not found for request: Latest(shopx)"),
+        (["--server", f"{served}x", "--query-id", "a"], 2, "NOT_FOUND: Servable not found for request: Latest(shopx)"),
+        (["--server", "http://127.0.0.1:1/v1/models/shop", "--query-id", "a"], 1, "REST is usually at port 8501"),
         (["--query-id", "a"], 2, "no model is named; give the folder of an exported model, or --server URL"),
         ([shop[1], "--query-id", "a", "--certificates", "x"], 2, "--certificates are of a server"),
     ):

@@ -107,6 +107,29 @@ def test_what_cannot_be_excluded_is_named(model):
         assert "s3" not in {entry.candidate_id for entry in found.candidates}
 
 
+def test_filters(model, song_dataset):
+    ids, artists = song_dataset.candidates.ids.to_pylist(), song_dataset.candidates.features["artist"].to_pylist()
+    own = {id for id, artist in zip(ids, artists, strict=True) if artist == "artist 1"}
+    for question in ({"history": ["s2"]}, {"features": {"sound": "1,0,0,1"}}):
+        found = answer(model, allow=["artist=artist 1"], k=30, **question)
+        assert {entry.candidate_id for entry in found.candidates} == own and found.notes == []
+        found = answer(model, deny=["artist=artist 1"], k=30, **question)
+        left = {entry.candidate_id for entry in found.candidates}
+        assert left == set(ids) - own - set(question.get("history", [])) and found.notes == []
+        scores = [entry.score for entry in answer(model, k=30, **question).candidates]
+        found = answer(model, min_score=scores[4] - 1e-4, k=30, **question)
+        assert [entry.score for entry in found.candidates] == pytest.approx(scores[:5], abs=1e-5)
+        capped = [entry.candidate_id for entry in answer(model, cap=1, k=30, **question).candidates]
+        genres = dict(zip(ids, song_dataset.candidates.features["genre"].to_pylist(), strict=True))
+        first = [genres[id].split("|")[0] for id in capped if genres[id]]
+        assert len(first) == len(set(first)) == 3, "rock, folk and jazz"
+        found = answer(model, allow=["genre=polka"], **question)
+        assert found.candidates == [] and found.notes == [
+            "to be allowed or denied, but no candidate has it: genre=polka",
+            "nothing that was found passes allow, deny and the lowest score",
+        ]
+
+
 def test_a_history(model):
     found = answer(model, history=["s1", "zz", "s1", "s2"], exclude=["s3"], k=30)
     assert found.source == "history" and found.notes == ["unknown to the model: zz"]
@@ -185,6 +208,9 @@ QUESTIONS = [
     ({"text": "x", "features": {"sound": "1;2"}}, "feature sound: expected numbers between commas, got '1;2'"),
     ({"text": "x", "features": {"sound": "1,2"}}, r"candidate_sound must have the shape \[4\], got \[2\]"),
     ({"query_id": "q1", "exclude": ["s1"] * 101}, "exclude takes at most 100 entries, got 101"),
+    ({"query_id": "q1", "cap": 0}, "cap must be at least 1, got 0"),
+    ({"query_id": "q1", "allow": ["title=slow"]}, "cannot be filtered by 'title', only by genre, mood, artist"),
+    ({"text": "slow", "deny": ["folk"]}, "deny takes feature=value, such as genre=VALUE; got 'folk'"),
 ]
 
 
@@ -226,7 +252,7 @@ def test_two_stages_answer_as_one_model(exported_cascade):
     found = answer(model, query_id="q1", k=3)
     assert (found.source, found.notes, len(found.candidates)) == ("query", [NOT_GIVEN], 3)
     asked = model.ask("recommend", query_id="q1", k=3)
-    assert [entry.candidate_id.encode() for entry in found.candidates] == asked["candidate_ids"].tolist()
+    assert [entry.candidate_id for entry in found.candidates] == asked["candidate_ids"].tolist()
     assert answer(model, text="slow fast").source == "content"
 
 

@@ -12,7 +12,7 @@ from tfmmrec.types import UsageError
 @pytest.fixture(scope="module", params=["rest", "grpc"])
 def client(request, song_server):
     url = song_server.rest_url if request.param == "rest" else song_server.grpc_url
-    with connect(url, batch_size=2) as made:
+    with connect(url, batch_size=2, deadline_seconds=120) as made:  # a slow machine has time
         yield made
 
 
@@ -85,7 +85,7 @@ def test_the_graph_s_own_words_about_shapes(client, song_server):
 
 def test_what_the_server_refuses_has_its_words(song_server):
     for url in (song_server.rest_url, song_server.grpc_url):
-        words = r"NOT_FOUND: .*Latest\(songsx\).* that is not served there: `tfmmrec serve BASE/NAME` serves NAME"
+        words = r"NOT_FOUND: .*Latest\(songsx\); the model here is songs; .*: `tfmmrec serve BASE/NAME` serves NAME"
         with connect(f"{url}x") as client, pytest.raises(WrongAddress, match=words):
             client.ask("recommend", ROWS)
         with connect(f"{url}/versions/4") as client, pytest.raises(ServerError, match=r"Specific\(songs, 4\)"):

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from tfmmrec.serving.described_model import missing_value, read_description, read_extra
+from tfmmrec.serving.described_model import read_description, read_extra
 from tfmmrec.types import DataError
 
 
@@ -37,8 +37,14 @@ def test_single_files(exported):
     assert read_extra(exported, "model.json") == about
 
 
-def test_what_stands_for_nothing():
-    assert missing_value({"dtype": "string", "shape": []}) == ""
-    assert missing_value({"dtype": "float32", "shape": [2]}) == [0.0, 0.0]
-    number = missing_value({"dtype": "float32", "shape": []})
-    assert number != number
+def test_what_candidates_can_be_filtered_by(exported, song_dataset, tmp_path):
+    model = read_description(exported)
+    assert model.filter_features == ["genre", "mood", "artist"]
+    texts = song_dataset.candidates.features["genre"].to_pylist()
+    genres = {part for text in texts if text for part in text.split("|")}
+    assert "folk" in genres and "polka" not in genres
+    values = ["genre=folk", "genre=polka", "artist=artist 4", "artist=artist 5", "genre=folk|rock", "mood=sad", "x"]
+    assert model.absent_values(values) == ["genre=polka", "artist=artist 5", "genre=folk|rock", "x"]
+    assert model.absent_values([]) == []
+    model.path = str(tmp_path)
+    assert model.absent_values(values) == [], "a folder without contents does not tell"

@@ -17,9 +17,11 @@ def test_a_signature_is_asked_for_one_row(model, served):
     found = model.ask("recommend", query_id="q1", history=["s1", "s2"], k=3)
     history = tf.constant([["s1", "s2", "", "", ""]])
     expected = served.recommend(tf.constant(["q1"]), history=history, k=tf.constant([3]))
-    np.testing.assert_array_equal(found["candidate_ids"], expected["candidate_ids"][0])
+    assert found["candidate_ids"].tolist() == [id.decode() for id in expected["candidate_ids"][0].numpy()]
     np.testing.assert_allclose(found["scores"], expected["scores"][0], atol=1e-5)
-    assert found["source"] == b"history"
+    assert found["source"] == "history" and len(found["scores"]) == 3
+    few = model.ask("recommend", query_id="q1", k=30, allow="artist=artist 1")
+    assert 0 < len(few["candidate_ids"]) == len(few["scores"]) < 30 and np.isfinite(few["scores"]).all()
     found = model.ask("embed_query", query_face=[1.0, 2.0, 3.0], query_tastes="rock")
     assert found["vectors"].shape == (8,), "the key is missing, and the model is told so"
 
@@ -34,6 +36,12 @@ def test_what_its_towers_look_at_and_which_values_they_know(model):
     assert not model.looks_at("query", "genre") and not model.looks_at("query", "ag")
     assert model.knows_value("candidate", "genre", "folk") and not model.knows_value("candidate", "genre", "polka")
     assert model.knows_value("query", "age", "anything"), "a number has no vocabulary"
+
+
+def test_which_filter_values_candidates_have(model):
+    values = ["genre=folk", "genre=polka", "artist=artist 4", "artist=artist 5"]
+    assert model.absent_values(values) == ["genre=polka", "artist=artist 5"]
+    assert model.absent_values([]) == []
 
 
 def test_of_two_models_either_may_look(exported_cascade):
@@ -52,6 +60,8 @@ def test_of_two_models_either_may_look(exported_cascade):
         ({"history": ["s1"] * 6}, "history takes at most 5 entries, got 6"),
         ({"query_age": "old"}, "query_age must be float32, got 'old'"),
         ({"query_face": [1.0]}, r"query_face must have the shape \[3\], got \[1\]"),
+        ({"k": 1001}, "k must lie in 1 to 1000, got 1001"),
+        ({"deny": ["gerne=folk"]}, "by 'gerne', only by genre, mood, artist; did you mean 'genre'"),
     ],
 )
 def test_inputs_that_do_not_fit(model, inputs, message):

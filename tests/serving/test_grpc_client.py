@@ -1,3 +1,5 @@
+import http.server
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -14,7 +16,7 @@ from tests.serving.certificates import write_certificates
 from tfmmrec.serving.client import connect
 from tfmmrec.serving.grpc_client import GrpcTransport
 from tfmmrec.serving.retries import Retries
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.server_error import ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo
 
 
@@ -100,9 +102,20 @@ def test_errors_have_the_server_s_words_and_only_transient_ones_are_tried_again(
 
 def test_a_server_that_is_not_there():
     with connect("grpc://127.0.0.1:1/m", retries=Retries(attempts=1)) as client:
-        with pytest.raises(ServerError, match="Connection refused") as caught:
+        with pytest.raises(ServerError, match="Connection refused; is the server running .* gRPC at 8500") as caught:
             client.status()
     assert (caught.value.code, caught.value.is_transient) == ("UNAVAILABLE", True)
+
+
+def test_the_port_of_rest():
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with connect(f"grpc://127.0.0.1:{server.server_port}/m") as client:
+        with pytest.raises(WrongAddress, match="does not speak gRPC; is it the port of REST.* at port 8501") as caught:
+            client.status()
+    assert not caught.value.is_transient
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_connection_is_encrypted_and_the_server_s_certificate_is_looked_at(tmp_path):

@@ -84,7 +84,7 @@ def test_the_refreshed_export_is_the_one_that_has_had_the_candidates(
         np.testing.assert_allclose(answer["scores"][kept], wanted["scores"][kept], rtol=1e-3, atol=1e-4)
     assert read_evaluation(new.path).added_ids == ["s26", "s27", "s28", "s29"]
     found = new.ask("search", candidate_title="slow warm dark", k=30)["candidate_ids"]
-    assert sorted(found) == sorted(f"s{row}".encode() for row in range(30))
+    assert sorted(found) == sorted(f"s{row}" for row in range(30))
 
 
 def test_only_what_is_new_or_has_changed_is_encoded(smaller, song_dataset, tmp_path):
@@ -106,9 +106,8 @@ def test_only_what_is_new_or_has_changed_is_encoded(smaller, song_dataset, tmp_p
     assert (after["vectors"][[12, 13]] != before["vectors"][[12, 13]]).any(axis=1).all()
     made = new.ask("embed_candidate", candidate_id="s12", **_described(new, table, "s12"))
     np.testing.assert_allclose(after["vectors"][12], made["vectors"], rtol=1e-5, atol=1e-6)
-    assert (
-        new.ask("recommend", query_id="", allow=["genre=polka"], k=5)["candidate_ids"].tolist() == [b"s13"] + [b""] * 4
-    )
+    assert new.ask("recommend", query_id="", allow=["genre=polka"], k=5)["candidate_ids"].tolist() == ["s13"]
+    assert new.absent_values(["genre=polka", "genre=folk", "genre=swing"]) == ["genre=swing"]
     assert new.display_of(["s12"])[0]["title"] == "something else altogether"
     assert after["popularity"].tolist() == [*before["popularity"], 0, 0, 0]
     again = load_exported(tmp_path / "new")
@@ -141,8 +140,8 @@ def test_removed_candidates_are_gone_everywhere(smaller, tmp_path):
     left = read_evaluation(new.path)
     assert queries.query_ids[0] not in left.query_ids and len(left) == len(queries) - 1
     found = new.ask("recommend", query_id="q3", k=40)["candidate_ids"]
-    assert not {id.encode() for id in gone} & set(found)
-    assert new.ask("similar", candidate_id="s3", k=3)["candidate_ids"].tolist() == [b""] * 3
+    assert len(found) and not set(gone) & set(found)
+    assert new.ask("similar", candidate_id="s3", k=3)["candidate_ids"].tolist() == []
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ QUESTIONS = [
     {"history": ["s1", "s2", "nothing"], "exclude": ["s5", "s6"]},
     {"features": {"about": "warm"}},
     {"text": "slow", "features": {"genre": "folk", "length": "200"}},
+    {"history": ["s1"], "allow": ["artist=artist 1", "artist=artist 2"], "deny": ["genre=polka"], "cap": 2},
 ]
 
 
@@ -67,3 +68,17 @@ def test_what_only_the_weights_tell_is_taken_for_known(client, exported):
 def test_a_feature_that_no_input_has(client):
     with pytest.raises(UsageError, match="neither queries nor candidates have all of colour"):
         answer(RemoteModel(client), features={"colour": "red"})
+
+
+def test_what_candidates_can_be_filtered_by_stands_in_the_folder(client, exported):
+    model = RemoteModel(client, read_description(exported))
+    assert model.absent_values(["genre=folk", "genre=polka"]) == ["genre=polka"]
+    with pytest.raises(UsageError, match="by 'title', only by genre, mood, artist$"):
+        answer(model, history=["s1"], allow=["title=slow"])
+    alone = RemoteModel(client)
+    assert alone.absent_values(["genre=polka"]) == []
+    with pytest.raises(UsageError, match="by 'length', only by .* among artist, genre, mood, title$"):
+        answer(alone, history=["s1"], allow=["length=3"])
+    assert answer(alone, history=["s1"], allow=["title=slow"]).notes == [
+        "nothing that was found passes allow, deny and the lowest score"
+    ]

@@ -3,6 +3,7 @@ import json
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.serving.certificates import write_certificates
 from tfmmrec.serving.client import connect
 from tfmmrec.serving.rest_client import RestTransport
 from tfmmrec.serving.retries import Retries
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.server_error import ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo
 
 TEXT, NUMBER = TensorInfo(np.dtype(object), ()), TensorInfo(np.dtype(np.float32), ())
@@ -143,9 +144,32 @@ def test_a_server_that_dribbles(canned, transport):
 
 def test_a_server_that_is_not_there():
     transport = RestTransport("http://127.0.0.1:1/v1/models/m")
-    with pytest.raises(ServerError, match="cannot be reached: Connection refused") as caught:
+    with pytest.raises(ServerError, match="cannot be reached: Connection refused; is the server running") as caught:
         transport.status(5.0)
     assert (caught.value.code, caught.value.is_transient) == ("UNAVAILABLE", True)
+
+
+def test_the_port_of_grpc():
+    """What such a server says first is no HTTP: it is not shown, and nobody asks again."""
+    import grpc
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    words = (
+        r"UNAVAILABLE: what answers there does not speak HTTP; is it the port of gRPC\? REST is usually at port 8501"
+    )
+    with connect(f"http://127.0.0.1:{port}/v1/models/m") as client, pytest.raises(WrongAddress, match=words) as caught:
+        client.status()
+    assert not caught.value.is_transient and "\\x00" not in str(caught.value)
+    server.stop(0)
+
+
+def test_another_web_server(canned):
+    canned.answers.append((404, b"<html>"))
+    with connect(f"http://127.0.0.1:{canned.port}/v1/models/m") as client:
+        with pytest.raises(WrongAddress, match="HTTP status 404 and no JSON; a model is at http://HOST:8501"):
+            client.status()
 
 
 def test_a_connection_is_encrypted_and_the_server_s_certificate_is_looked_at(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
 
-from tfmmrec.serving.signature_info import read_metadata
+from tfmmrec.serving.signature_info import missing_value, read_metadata
 
 VALUES = [
     np.array([[1.5, -np.inf, np.nan]], np.float32),
@@ -58,3 +58,10 @@ def test_one_value_stands_for_all_that_are_not_written():
 def test_what_is_no_metadata(content):
     with pytest.raises(ValueError, match="no metadata of a model"):
         read_metadata(content)
+
+
+def test_what_stands_for_nothing():
+    assert missing_value(True, ()) == missing_value(True, (4,)) == ""
+    assert missing_value(False, (2,)) == [0.0, 0.0]
+    number = missing_value(False, ())
+    assert number != number

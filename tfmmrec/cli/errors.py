@@ -43,6 +43,9 @@ def report(error: BaseException, debug: bool = False, resumable: bool = False) -
     if isinstance(error, (DataError, UsageError)):
         _say(str(error))
         return BAD_INPUT
+    if _is_server_error(error):
+        _say(_beginning(error))
+        return FAILURE
     if isinstance(error, Refusal):
         _say(str(error))
         return FAILURE
@@ -70,6 +73,11 @@ def _say(message: str) -> None:
     console(stderr=True).print(text, soft_wrap=True)
 
 
+def _is_server_error(error: BaseException) -> bool:
+    module = sys.modules.get("tfmmrec.serving.server_error")  # not imported: then nothing can have raised it
+    return module is not None and isinstance(error, module.ServerError)
+
+
 def _is_validation_error(error: BaseException) -> bool:
     core = sys.modules.get("pydantic_core")  # not imported: then nothing can have raised it
     return core is not None and isinstance(error, core.ValidationError)
@@ -88,7 +96,10 @@ def _validation_message(error) -> str:
 
 
 def _failure_message(error: BaseException) -> str:
+    words = _beginning(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _beginning(error: BaseException) -> str:
     # TensorFlow's messages go on for pages of operation names; the first paragraph says what happened.
-    message = str(error).strip().split("\n\n")[0]
-    lines = message.splitlines()[:5]
-    return f"{type(error).__name__}: " + "\n".join(lines) if lines else type(error).__name__
+    return "\n".join(str(error).strip().split("\n\n")[0].splitlines()[:5])

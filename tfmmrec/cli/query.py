@@ -37,7 +37,18 @@ def query(
         list[str] | None, typer.Option(help="NAME=VALUE, of the query or of what is sought.", show_default=False)
     ] = None,
     exclude: Annotated[str | None, typer.Option(help="ID,ID: not to be recommended.", show_default=False)] = None,
-    k: Annotated[int, typer.Option("--k", help="How many.")] = 10,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="FEATURE=VALUE: only candidates that have it, or another one allowed.", show_default=False),
+    ] = None,
+    deny: Annotated[
+        list[str] | None, typer.Option(help="FEATURE=VALUE: no candidates that have it.", show_default=False)
+    ] = None,
+    cap: Annotated[
+        int | None, typer.Option(help="At most so many of one value of the first category.", show_default=False)
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(help="Leave lower scores out.", show_default=False)] = None,
+    k: Annotated[int, typer.Option("--k", help="How many, 1 to 1000.")] = 10,
     server: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +65,8 @@ def query(
 ) -> dict[str, Any]:
     """Ask an exported model: for a known query, for a history, or for content that nobody has seen.
 
-    The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones. A
+    The text goes to every text feature, the picture to every image feature and so on; --feature sets single ones.
+    --allow and --deny take categories and identifiers of candidates, and can be given several times. A
     server alone tells neither the kinds of features nor titles: name MODEL beside --server for these.
     """
     features = _features(feature or [])
@@ -88,6 +100,10 @@ def query(
         text=text,
         features=features,
         exclude=_ids(exclude or ""),
+        allow=allow or (),
+        deny=deny or (),
+        cap=cap,
+        min_score=min_score,
         k=k,
         dataset=None if dataset is None else load_dataset(dataset),
     )

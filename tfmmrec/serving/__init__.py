@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "ServedModel": "signatures",
         "ServedRanker": "served_ranker",
         "ServerError": "server_error",
+        "WrongAddress": "server_error",
         "answer": "answers",
         "bless": "blessing",
         "connect": "client",

@@ -14,7 +14,6 @@ from tfmmrec.data.media import NOUNS, MediaError
 from tfmmrec.data.usable_media import usable_media
 from tfmmrec.embedding import raw_batch
 from tfmmrec.schema import MEDIA_KINDS, Feature
-from tfmmrec.search.filters import MAX_K
 from tfmmrec.serving.described_model import DescribedModel
 from tfmmrec.serving.exported_model import ExportedModel
 from tfmmrec.serving.remote_model import RemoteModel
@@ -57,6 +56,10 @@ def answer(
     text: str | None = None,
     features: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    deny: Sequence[str] = (),
+    cap: int | None = None,
+    min_score: float | None = None,
     k: int = 10,
     dataset: Dataset | None = None,
 ) -> Answer:
@@ -73,17 +76,24 @@ def answer(
         features: single ones by name: of the query where there is a query id or a history, of the content where
             there is other content, else of whichever side has them. Strings are read by the feature's kind.
         exclude: ids that shall not be recommended.
+        allow: "feature=value": of each feature that is named a candidate must have one of the values.
+        deny: the same form: a candidate must have none of these.
+        cap: at most so many of a main category, which is the first value of the first category feature.
+        min_score: lower scores are left out.
         k: how many, 1 to 1000.
         dataset: where the features of `query_id` are looked up, and a history that may be newer than the model's.
 
     Raises:
-        UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone.
+        UsageError: no question, or two at once; a feature that the model does not have; a ranking model alone; `k`
+            outside 1 to 1000, a `cap` below 1, or filters by what candidates cannot be filtered by.
         ServerError: the server does not answer.
         DataError: a picture, a sound or a video that cannot be read.
     """
     features = dict(features or {})
-    if not 1 <= k <= MAX_K:
-        raise UsageError(f"k must lie in 1 to {MAX_K}, got {k}")
+    if cap is not None and cap < 1:
+        raise UsageError(f"cap must be at least 1, got {cap}; leave it out for any number of a category")
+    wanted = {"allow": list(allow) or None, "deny": list(deny) or None, "cap": cap, "min_score": min_score}
+    wanted = {name: value for name, value in wanted.items() if value is not None} | {"k": k}
     if "recommend" not in model.signatures:
         raise UsageError(
             f"{model.path}: {model.about['model']} is a ranking model, which scores pairs and finds nothing by itself; "
@@ -94,12 +104,12 @@ def answer(
     if _asks_for_content(model, query_id, history, content, features):
         if dataset is not None:
             raise UsageError("a dataset gives the features of a known query; for content, leave it out")
-        return _nearest(model, content, features, exclude, k)
+        return _nearest(model, content, features, exclude, wanted)
     if query_id is not None and history is not None:
         raise UsageError("a known query or a history, not both: give the query id, or the history")
     if dataset is not None and query_id is None:
         raise UsageError("a dataset gives the features of a known query; add the query id, or leave the dataset out")
-    return _recommended(model, query_id, history, features, exclude, k, dataset)
+    return _recommended(model, query_id, history, features, exclude, wanted, dataset)
 
 
 def _asks_for_content(model, query_id, history, content, features) -> bool:
@@ -125,7 +135,7 @@ def _asks_for_content(model, query_id, history, content, features) -> bool:
     return sides["candidates"]
 
 
-def _recommended(model, query_id, history, features, exclude, k, dataset) -> Answer:
+def _recommended(model, query_id, history, features, exclude, wanted, dataset) -> Answer:
     own = model.schema.queries.features
     described = model.signatures["recommend"]["inputs"]
     inputs = _feature_inputs("query", features, own, described)
@@ -141,9 +151,9 @@ def _recommended(model, query_id, history, features, exclude, k, dataset) -> Ans
             notes.append(f"unknown to the model: {', '.join(unknown)}")
         inputs["history"] = history[: described["history"]["list_length"]]
     inputs["exclude"] = [*exclude, *inputs.get("exclude", [])][: max(described["exclude"]["list_length"], len(exclude))]
-    found = model.ask("recommend", k=k, **inputs)
-    notes = _unknown_values(model, "query", asked_with, own) + notes
-    source = found["source"].decode()
+    found = model.ask("recommend", **wanted, **inputs)
+    notes = _unknown_values(model, "query", asked_with, own) + notes + _filter_notes(model, wanted, found)
+    source = found["source"]
     if query_id is not None and source != "query" and not model.knows_query(query_id):
         notes.append(f"the query {query_id!r} is unknown to the model")
     if source == "popular":
@@ -177,7 +187,7 @@ def _looked_up(model, dataset: Dataset, query_id: str, notes: list[str]) -> dict
     return inputs
 
 
-def _nearest(model, content, features, exclude, k) -> Answer:
+def _nearest(model, content, features, exclude, wanted) -> Answer:
     own = model.schema.candidates.features
     if "search" not in model.signatures:
         raise UsageError(f"{model.path}: its candidates have no features, so content cannot be searched by")
@@ -189,9 +199,10 @@ def _nearest(model, content, features, exclude, k) -> Answer:
         given = media(kind, value) if kind in MEDIA_KINDS else value
         inputs |= {f"candidate_{name}": given for name in names}
     inputs |= _feature_inputs("candidate", features, own, model.signatures["search"]["inputs"])
-    found = model.ask("search", k=k, exclude=list(exclude), **inputs)
+    found = model.ask("search", **wanted, exclude=list(exclude), **inputs)
     notes = _unknown_values(model, "candidate", inputs, own) + _unknown_excluded(model, exclude)
-    if not found["candidate_ids"][0]:
+    notes += (filtered := _filter_notes(model, wanted, found))
+    if not len(found["candidate_ids"]) and not filtered:
         notes.append("the model sees nothing that it knows in this content, so nothing is near it")
     return _with_display(model, "content", found, notes)
 
@@ -224,6 +235,15 @@ def _unknown_values(model, side: str, inputs: Mapping[str, Any], features: Mappi
 def _unknown_excluded(model, exclude: Sequence[str]) -> list[str]:
     unknown = [id for id, row in zip(exclude, model.rows_of(exclude), strict=True) if row < 0]
     return [f"to be excluded, but unknown to the model: {', '.join(unknown)}"] if unknown else []
+
+
+def _filter_notes(model, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Notes on values to be allowed or denied that no candidate has, and on filters that leave nothing."""
+    absent = model.absent_values([*wanted.get("allow", []), *wanted.get("deny", [])])
+    notes = [f"to be allowed or denied, but no candidate has it: {', '.join(absent)}"] if absent else []
+    if not len(found["candidate_ids"]) and ("allow" in wanted or "deny" in wanted or "min_score" in wanted):
+        notes.append("nothing that was found passes allow, deny and the lowest score")
+    return notes
 
 
 def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any:
@@ -265,9 +285,7 @@ def media(kind: str, value: str | Path | bytes) -> bytes:
 
 
 def _with_display(model: DescribedModel, source: str, found: Mapping[str, Any], notes: list[str]) -> Answer:
-    pairs = [
-        (id.decode(), float(score)) for id, score in zip(found["candidate_ids"], found["scores"], strict=True) if id
-    ]
+    pairs = [(id, float(score)) for id, score in zip(found["candidate_ids"], found["scores"], strict=True)]
     shown = model.display_of([id for id, _ in pairs])
     candidates = [Recommended(id, score, display) for (id, score), display in zip(pairs, shown, strict=True)]
     return Answer(source, candidates, notes)

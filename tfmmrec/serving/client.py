@@ -6,7 +6,7 @@
 | address | protocol |
 |---|---|
 | http://HOST:8501/v1/models/NAME | REST; no TensorFlow is imported |
-| grpc://HOST:8500/NAME | gRPC |
+| grpc://HOST:8500/NAME | gRPC; imports TensorFlow, of whose messages TensorFlow Serving's are made |
 | https://..., grpcs://... | the same, encrypted |
 
 `/versions/N` or `/labels/L` behind the name asks one version; else it is the newest.
@@ -23,14 +23,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from tfmmrec.serving.request_filters import check_filters, takes_filters
 from tfmmrec.serving.request_rows import batches, split_rows
 from tfmmrec.serving.retries import Retries
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.server_error import ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo
 from tfmmrec.types import UsageError
 
 _PATH = re.compile(r"(?:/v1/models)?/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?/?")
 _OTHER_SIGNATURE = ("INVALID_ARGUMENT", "FAILED_PRECONDITION")  # what inputs that do not fit are answered with
+_NO_MODEL = re.compile(r"Servable not found|Could not find any versions|HTTP status 404")
+_NAMED = "`tfmmrec serve BASE/NAME` serves NAME"
 _SHAPES = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME (https and grpcs where encrypted)"
 
 
@@ -78,14 +81,20 @@ class Client:
         Args:
             signature: its name, such as "recommend".
             rows: values by input, without the batch dimension; lists may be shorter than the signature's. What is left
-                out has the signature's default. Pictures are bytes.
+                out has the signature's default or is sent as missing: "", NaN or zeros. Something of each query or
+                candidate must be there. Pictures are bytes.
 
         Returns:
-            Every row's outputs by name; strings are bytes. Answers of one request are as long as its longest.
+            Every row's outputs by name. `candidate_ids` and `scores` are as long as there are candidates, at most the
+            row's own `k`; strings are str, or bytes where an output is no text.
 
         Raises:
-            UsageError: no such signature or input, or a value that does not fit it.
-            ServerError: a request was not answered; its message holds the server's own.
+            UsageError: no such signature or input, or a value that does not fit it: `k` outside 1 to 1000, `allow` or
+                `deny` without the form feature=value or of a feature that candidates do not have. Nothing is sent then.
+                Which strings are categories, and which values there are, a server does not tell: what no candidate has
+                lets nothing through where it is allowed, and takes nothing out where it is denied.
+            ServerError: a request was not answered; its message holds the server's own words. `WrongAddress` where
+                there is no such model.
         """
         if signature not in self.signatures:
             raise UsageError(
@@ -104,6 +113,11 @@ class Client:
         return self._ask(signature, rows)
 
     def _ask(self, signature: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        if takes_filters(self.signatures[signature].inputs):
+            features = _candidate_texts(self.signatures)
+            for row in rows:
+                if isinstance(row, Mapping):
+                    check_filters(row, features, is_certain=False)
         answers: list[dict[str, Any]] = []
         for inputs, num_rows in batches(signature, self.signatures[signature], rows, self._batch_size):
             outputs = self.predict(signature, inputs)
@@ -137,7 +151,20 @@ class Client:
         self.close()
 
     def _call(self, ask: Any) -> Any:
-        return self._retries.call(lambda seconds: ask(seconds=seconds), self._deadline_seconds, self.address)
+        try:
+            return self._retries.call(lambda seconds: ask(seconds=seconds), self._deadline_seconds, self.address)
+        except ServerError as error:
+            if error.code == "NOT_FOUND" and _NO_MODEL.search(error.message):
+                words = f"{error.message}; the address names a model or a version that is not served there: {_NAMED}"
+                raise WrongAddress(error.code, words, self.address) from error
+            raise
+
+
+def _candidate_texts(signatures: Mapping[str, SignatureInfo]) -> list[str]:
+    """The candidates' features that are strings: categories and identifiers, and some that are none."""
+    inputs = [entry for signature in signatures.values() for entry in signature.inputs.items()]
+    texts = {key for key, info in inputs if info.is_text and key.startswith("candidate_")}
+    return sorted(key.removeprefix("candidate_") for key in texts - {"candidate_id"})
 
 
 def _inputs(signature: SignatureInfo) -> dict[str, tuple]:

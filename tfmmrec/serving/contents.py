@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.feature_store import content_keys
 from tfmmrec.schema import MEDIA_KINDS, Feature
+from tfmmrec.serving.request_filters import FILTER_KINDS
 from tfmmrec.types import DataError
 
 CONTENTS_FILE = "assets.extra/contents.parquet"
-FILTER_KINDS = ("category", "identifier")
 _OWN_COLUMNS = ("candidate_id", "digest")
 _FEATURE = "feature:"  # before the names of features' columns, so that none is taken for one of our own
 _ROWS_AT_ONCE = 256

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tfmmrec.schema import Schema
+from tfmmrec.serving.contents import filter_entities, read_contents
 from tfmmrec.serving.paths import is_export, model_folder
+from tfmmrec.serving.request_filters import filter_features
 from tfmmrec.types import DataError
 
 
@@ -53,6 +55,24 @@ class DescribedModel:
         found = pc.index_in(wanted, value_set=self.candidates["candidate_id"].combine_chunks())
         return [-1 if row is None else row for row in found.to_pylist()]
 
+    @property
+    def filter_features(self) -> list[str]:
+        """The features that candidates can be filtered by."""
+        return filter_features(self.schema.candidates.features)
+
+    def absent_values(self, values: Sequence[str]) -> list[str]:
+        """Those of some "feature=value" strings that no candidate has; none where the folder does not tell."""
+        from tfmmrec.serving.index import filter_codes
+
+        if not values:
+            return []
+        try:
+            candidates = filter_entities(read_contents(self.path))
+        except DataError:  # of a folder elsewhere, or of an older export
+            return []
+        known = set(filter_codes(candidates, self.schema.candidates.features)[1])
+        return [value for value in values if value not in known]
+
 
 def read_description(path: str | Path) -> DescribedModel:
     """Reads what `export_run` wrote beside the graph.
@@ -84,10 +104,3 @@ def read_extra(folder: str | Path, name: str) -> Any:
     """The content of one of an export's JSON files, such as "size.json"."""
     with tf.io.gfile.GFile(os.path.join(str(folder), "assets.extra", name)) as file:
         return json.loads(file.read())
-
-
-def missing_value(described: dict[str, Any]) -> Any:
-    """What a required input is where nothing is known of it, from its entry in `signatures.json`, for one row."""
-    if described["dtype"] == "string":
-        return ""
-    return [0.0] * described["shape"][0] if described["shape"] else float("nan")

@@ -10,9 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import fingerprints
-from tfmmrec.serving.described_model import DescribedModel, missing_value, read_description
+from tfmmrec.serving.described_model import DescribedModel, read_description
 from tfmmrec.serving.described_model import read_extra as read_extra
 from tfmmrec.serving.indexed_tables import indexed_tables
+from tfmmrec.serving.request_filters import check_filters, takes_filters
+from tfmmrec.serving.request_rows import split_rows
+from tfmmrec.serving.signature_info import missing_value
 from tfmmrec.types import DataError, UsageError
 
 _MODELS = ("", "ranker/")  # before the paths of their weights: the first model's, and that of a ranking model behind it
@@ -47,10 +50,11 @@ class ExportedModel(DescribedModel):
                 is missing.
 
         Returns:
-            The outputs' first row, as NumPy values.
+            The row's outputs as `Client.ask` gives them: as many candidates as were found, strings as str.
 
         Raises:
-            UsageError: no such signature or input, or a list that is too long.
+            UsageError: no such signature or input, a list that is too long, `k` outside 1 to 1000, or `allow` or
+                `deny` of what candidates cannot be filtered by.
         """
         if signature not in self.signatures:
             raise UsageError(f"{self.path}: has no signature {signature!r}, only {', '.join(sorted(self.signatures))}")
@@ -58,10 +62,13 @@ class ExportedModel(DescribedModel):
         unknown = sorted(set(inputs) - set(described))
         if unknown:
             raise UsageError(f"{signature} takes {', '.join(described)}; not {', '.join(unknown)}")
-        missing = {key: missing_value(entry) for key, entry in described.items() if entry["required"]}
+        if takes_filters(described):
+            check_filters(inputs, self.filter_features)
+        required = {key: entry for key, entry in described.items() if entry["required"]}
+        missing = {key: missing_value(entry["dtype"] == "string", entry["shape"]) for key, entry in required.items()}
         rows = {key: _as_row(key, value, described[key]) for key, value in (missing | inputs).items()}
         outputs = getattr(self._module, signature)(**rows)
-        return {name: tensor.numpy()[0] for name, tensor in outputs.items()}
+        return split_rows({name: tensor.numpy() for name, tensor in outputs.items()}, 1, self.path)[0]
 
     def ask_many(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs one signature for a batch.
@@ -90,6 +97,12 @@ class ExportedModel(DescribedModel):
         known = [self._module.weights[path].numpy() for path in paths if path in self._module.weights]
         own = fingerprints(tf.constant([value])).numpy()
         return not known or any(bool(np.isin(own, those)[0]) for those in known)
+
+    def absent_values(self, values: Sequence[str]) -> list[str]:
+        """Those of some "feature=value" strings that no candidate has."""
+        known = self._module.index.filters.values.fingerprints.numpy()
+        is_known = np.isin(fingerprints(tf.constant(list(values), tf.string)).numpy(), known)
+        return [value for value, found in zip(values, is_known, strict=True) if not found]
 
     def vectors_of(self, ids: Sequence[str]) -> np.ndarray:
         """The index's vectors of candidates that it has, float32 `[len(ids), dim]`."""

@@ -1,4 +1,4 @@
-"""Asking a model server over gRPC; the messages of TensorFlow Serving bring TensorFlow along."""
+"""Asking a model server over gRPC; the messages of TensorFlow Serving are made of TensorFlow's and import it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.server_error import IS_IT_THERE, PORTS, ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo, read_metadata
 
 _UNTRUSTED = re.compile("handshake|ssl|certificate", re.IGNORECASE)  # of a connection that never will be trusted
+_NO_GRPC = re.compile("Failed parsing HTTP/2|http1")
+_UNREACHABLE = re.compile("failed to connect|errors resolving|DNS resolution", re.IGNORECASE)
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -132,5 +134,10 @@ class GrpcTransport:
             return method(request, timeout=seconds)
         except grpc.RpcError as error:
             code, words = error.code().name, error.details() or "no words"
+            if _NO_GRPC.search(words):
+                words = f"what answers there does not speak gRPC; is it the port of REST? {PORTS}"
+                raise WrongAddress(code, words, self.address) from error
             is_transient = code == "UNAVAILABLE" and not _UNTRUSTED.search(words)
+            if _UNREACHABLE.search(words):
+                words = f"{words}; {IS_IT_THERE}"
             raise ServerError(code, words, self.address, is_transient=is_transient) from error

@@ -19,9 +19,9 @@ from tfmmrec.schema import Feature
 from tfmmrec.search.built_index import build_index
 from tfmmrec.search.content_sample import ContentSample
 from tfmmrec.search.exact import ExactIndex
-from tfmmrec.search.filter_columns import MAX_FEATURES
 from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.search.query_histories import QueryHistories
+from tfmmrec.serving.request_filters import filter_features
 
 _QUERIES_AT_ONCE = 4096
 
@@ -67,9 +67,9 @@ def filter_codes(entities: Entities, features: Mapping[str, Feature]) -> tuple[n
         Codes int32 `[num_candidates, width]`, -1 = none, whose first column is the first value of the first category
         feature (-1 everywhere where there is no such feature); and the values that they are places in.
     """
-    chosen = [name for kind in ("category", "identifier") for name, feature in features.items() if feature.kind == kind]
+    chosen = filter_features(features)
     columns, values = [], []
-    for name in chosen[:MAX_FEATURES]:
+    for name in chosen:
         codes, found = _codes(entities.features[name], features[name])
         columns.append(np.where(codes >= 0, codes + len(values), -1))
         values += [f"{name}={value}" for value in found]

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from tfmmrec.schema import Feature
 from tfmmrec.serving.client import Client
-from tfmmrec.serving.described_model import DescribedModel, missing_value, read_extra
-from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo
+from tfmmrec.serving.described_model import DescribedModel, read_extra
+from tfmmrec.serving.request_filters import check_filters, takes_filters
+from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo, missing_value
 
 _SIDES = {"queries": "query_", "candidates": "candidate_"}
 
@@ -31,6 +32,7 @@ class RemoteModel(DescribedModel):
         found = described or _from_signatures(client.signatures)
         super().__init__(client.address, found.about, found.schema, found.signatures, found.candidates)
         self._client = client
+        self._described = described
         self._is_described = described is not None
         self._weights = [] if described is None else list(read_extra(described.path, "size.json")["weights"])
 
@@ -42,7 +44,10 @@ class RemoteModel(DescribedModel):
             ServerError: the server does not answer.
         """
         described = self.signatures.get(signature, {"inputs": {}})["inputs"]
-        missing = {key: missing_value(entry) for key, entry in described.items() if entry["required"]}
+        if self._is_described and takes_filters(described):  # else the client checks what the signatures tell
+            check_filters(inputs, self.filter_features)
+        required = {key: entry for key, entry in described.items() if entry["required"]}
+        missing = {key: missing_value(entry["dtype"] == "string", entry["shape"]) for key, entry in required.items()}
         return self._client.ask(signature, [missing | inputs])[0]
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
@@ -52,6 +57,10 @@ class RemoteModel(DescribedModel):
     def display_of(self, ids: Sequence[str]) -> list[dict[str, str | None]]:
         """The folder's display columns of some candidates; empty for those that it does not have."""
         return super().display_of(ids) if self._is_described else [{} for _ in ids]
+
+    def absent_values(self, values: Sequence[str]) -> list[str]:
+        """Those of some "feature=value" strings that no candidate of the folder has; none without a folder."""
+        return [] if self._described is None else self._described.absent_values(values)
 
     def knows_query(self, query_id: str) -> bool:
         """True: a server does not tell whose histories it has."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfmmrec.serving.server_error import ServerError
-from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo
+from tfmmrec.serving.signature_info import SignatureInfo, TensorInfo, missing_value
 from tfmmrec.types import UsageError
 
 
@@ -28,8 +28,10 @@ def batches(
         first dimension: over REST a server knows no defaults, and a server that joins requests wants the latter.
 
     Raises:
-        UsageError: an unknown input, one that is missing, or a value that does not fit.
+        UsageError: no list of rows, an unknown input, nothing to go by, or a value that does not fit.
     """
+    if isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows):
+        raise UsageError(f"{signature} takes a list of rows, each a mapping of values by input; got {_shown(rows)}")
     _check_names(signature, described, rows)
     for start in range(0, len(rows), batch_size):
         some = rows[start : start + batch_size]
@@ -37,7 +39,14 @@ def batches(
 
 
 def split_rows(outputs: Mapping[str, np.ndarray], num_rows: int, address: str) -> list[dict[str, Any]]:
-    """The outputs of each row.
+    """The outputs of each row: strings as str, and of candidates those that are some.
+
+    A batch's answers are as wide as its longest. What fills them up, "" with −inf, is left out here.
+
+    Args:
+        outputs: every output `[batch, ...]`.
+        num_rows: the batch's.
+        address: of who answered, for messages.
 
     Raises:
         ServerError: the answer does not have as many rows.
@@ -45,7 +54,34 @@ def split_rows(outputs: Mapping[str, np.ndarray], num_rows: int, address: str) -
     for name, array in outputs.items():
         if array.ndim < 1 or len(array) != num_rows:
             raise ServerError("INTERNAL", f"{num_rows} rows were sent, {name} came back as {array.shape}", address)
-    return [{name: array[place] for name, array in outputs.items()} for place in range(num_rows)]
+    outputs = {name: _as_text(name, array) for name, array in outputs.items()}
+    return [_found({name: array[place] for name, array in outputs.items()}) for place in range(num_rows)]
+
+
+def _found(row: dict[str, Any]) -> dict[str, Any]:
+    ids, scores = row.get("candidate_ids"), row.get("scores")
+    if np.ndim(ids) != 1 or np.shape(scores) != np.shape(ids):
+        return row
+    found = ids.astype(bool)  # an empty string is none
+    return row | {"candidate_ids": ids[found], "scores": scores[found]}
+
+
+def _as_text(name: str, array: np.ndarray) -> np.ndarray:
+    """Strings of any shape as str; bytes stay where they are no text or, as TensorFlow Serving has it, so called."""
+    if array.dtype.kind != "O" or name.endswith("_bytes"):
+        return array
+    texts = np.empty(array.size, object)
+    try:
+        texts[:] = [value.decode("utf-8") for value in array.ravel()]
+    except UnicodeDecodeError:
+        return array
+    return texts.reshape(array.shape)
+
+
+def _shown(rows: Any) -> str:
+    if isinstance(rows, Mapping):
+        return "a single mapping: put it in brackets, [{...}]"
+    return repr(next(row for row in rows if not isinstance(row, Mapping)))
 
 
 def _check_names(signature: str, described: SignatureInfo, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -54,13 +90,24 @@ def _check_names(signature: str, described: SignatureInfo, rows: Sequence[Mappin
         unknown = sorted(set(row) - set(described.inputs))
         if unknown:
             raise UsageError(f"{signature} takes {', '.join(sorted(described.inputs))}; not {', '.join(unknown)}")
-        missing = [key for key in required if key not in row]
-        if missing:
-            raise UsageError(f"{signature} needs {', '.join(missing)}, which row {place} lacks")
+        for key in required:
+            options = _same_side(key, described)
+            if not any(option in row for option in options):
+                one_of = "one of " if len(options) > 1 else ""
+                raise UsageError(f"{signature} needs {one_of}{', '.join(options)}, which row {place} lacks")
+
+
+def _same_side(key: str, described: SignatureInfo) -> list[str]:
+    """What is as good to go by as a required input: any other of the same query or candidate."""
+    side = key.partition("_")[0]
+    if side not in ("query", "candidate"):
+        return [key]
+    others = ("history",) if side == "query" else ()
+    return sorted(name for name in described.inputs if name.startswith(f"{side}_") or name in others)
 
 
 def _column(key: str, info: TensorInfo, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    values = [_value(key, info, row[key]) if key in row else info.default[0] for row in rows]
+    values = [_given_or_default(key, info, row) for row in rows]
     column = np.empty([len(rows), *np.shape(values[0])], info.dtype)
     for place, value in enumerate(values):
         if np.shape(value) != column.shape[1:]:
@@ -69,6 +116,12 @@ def _column(key: str, info: TensorInfo, rows: Sequence[Mapping[str, Any]]) -> np
             )
         column[place] = value[()] if isinstance(value, np.ndarray) else value
     return column
+
+
+def _given_or_default(key: str, info: TensorInfo, row: Mapping[str, Any]) -> np.ndarray:
+    if key not in row and info.default is not None:
+        return info.default[0]
+    return _value(key, info, row[key] if key in row else missing_value(info.is_text, info.shape))
 
 
 def _value(key: str, info: TensorInfo, value: Any) -> np.ndarray:
@@ -100,6 +153,8 @@ def _texts(key: str, info: TensorInfo, value: Any) -> np.ndarray:
     if len(info.shape) > 1:
         nested = np.array(value, object)
         return np.array([_bytes(key, entry) for entry in nested.ravel()] + [None], object)[:-1].reshape(nested.shape)
+    if not isinstance(value, Iterable):
+        raise UsageError(f"{key} takes a list of texts, got {value!r}")
     entries = [value] if isinstance(value, (str, bytes)) else list(value)
     entries = [_bytes(key, entry) for entry in entries]
     length = info.shape[0]

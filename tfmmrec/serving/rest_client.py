@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import numpy as np
 import requests
 import urllib3
 
-from tfmmrec.serving.server_error import ServerError
+from tfmmrec.serving.server_error import IS_IT_THERE, PORTS, ServerError, WrongAddress
 from tfmmrec.serving.signature_info import SignatureInfo, read_metadata
 
 # The codes that TensorFlow Serving and what may stand before it mean.
@@ -125,7 +126,8 @@ class RestTransport:
         except requests.exceptions.Timeout as error:
             raise self._too_late(seconds) from error
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            words = f"cannot be reached: {_reason(error)}"
+            self._refuse_other_protocols(error)
+            words = f"cannot be reached: {_reason(error)}; {IS_IT_THERE}"
             raise ServerError("UNAVAILABLE", words, self.address, is_transient=True) from error
         except (requests.exceptions.RequestException, OSError) as error:
             raise ServerError("UNKNOWN", f"cannot be asked: {error}", self.address) from error
@@ -157,6 +159,12 @@ class RestTransport:
             words = f"HTTP status {status} and no JSON; a model is at http://HOST:8501/v1/models/NAME"
         code = _CODES.get(status, "INTERNAL" if status >= 500 or status == 200 else "UNKNOWN")
         raise ServerError(code, words, self.address, is_transient=status in _TRANSIENT)
+
+    def _refuse_other_protocols(self, error: BaseException) -> None:
+        inner = _innermost(error)
+        if isinstance(inner, http.client.BadStatusLine) and not isinstance(inner, http.client.RemoteDisconnected):
+            words = f"what answers there does not speak HTTP; is it the port of gRPC? {PORTS}"
+            raise WrongAddress("UNAVAILABLE", words, self.address) from error
 
     def _too_late(self, seconds: float) -> ServerError:
         return ServerError("DEADLINE_EXCEEDED", f"no answer within {seconds:.3g} s", self.address)
@@ -197,9 +205,14 @@ def _bytes(value: Any) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """The innermost words of an error that is wrapped several times: "Connection refused"."""
+    inner = _innermost(error)
+    return getattr(inner, "strerror", None) or str(inner)
+
+
+def _innermost(error: BaseException) -> BaseException:
     inner = error
     while (found := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) is not None and isinstance(
         found, BaseException
     ):
         inner = found
-    return getattr(inner, "strerror", None) or str(inner)
+    return inner

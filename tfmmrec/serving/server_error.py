@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from tfmmrec.types import UsageError
+
+PORTS = "REST is usually at port 8501, gRPC at 8500"
+IS_IT_THERE = f"is the server running (`tfmmrec serve BASE/NAME`), and is this its port? {PORTS}"
+"""What to look at where nothing answers."""
+
 
 class ServerError(RuntimeError):
     """A request that a server did not answer.
@@ -22,3 +28,7 @@ class ServerError(RuntimeError):
         self.message = message
         self.address = address
         self.is_transient = is_transient
+
+
+class WrongAddress(ServerError, UsageError):
+    """Something answers at an address, but not the model that was asked for; asking again will not help."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,13 @@ class SignatureInfo:
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
+
+
+def missing_value(is_text: bool, shape: Sequence[int | None]) -> Any:
+    """What an input of one row is where nothing is known of it: "", NaN for a number, zeros for a vector."""
+    if is_text:
+        return ""
+    return [0.0] * (shape[0] or 0) if shape else float("nan")
 
 
 def read_metadata(metadata: Mapping[str, Any]) -> dict[str, SignatureInfo]:

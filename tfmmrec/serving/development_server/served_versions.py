@@ -85,7 +85,8 @@ class ServedVersions:
             if version is None or number not in (None, version.number) or not version.hold():
                 self._refuse_for_now(name, number)
                 asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-                raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+                here = "" if name == self.name else f"; the model here is {self.name}"
+                raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}{here}")
         with held(version):
             yield version
 
