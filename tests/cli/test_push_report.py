@@ -36,4 +36,4 @@ def test_a_refusal(capsys, before, told):
         report_push(Pushed("refused", None, None, BLESSING, record), "models/shop")
     assert raised.value.answer == {"path": None, **record, "notes": []}
     shown = capsys.readouterr().out
-    assert "short   size    size 3 MiB, at most 2: 50% too much" in shown and "Published" not in shown
+    assert "size 3 MiB, at most 2: 50% too much" in shown and "Published" not in shown
