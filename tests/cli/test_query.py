@@ -83,14 +83,12 @@ def test_filters(shop, served, capsys):
     assert {types[entry["candidate_id"]] for entry in denied} == {first}
     capped = _ask(capsys, model, "--query-id", "nobody", "--cap", 1, "--allow", f"type={third}")["candidates"]
     assert len(capped) == 1
-    scores = [entry["score"] for entry in _ask(capsys, model, "--text", "red", "--k", 120)["candidates"]]
-    least = _ask(capsys, model, "--text", "red", "--k", 120, "--min-score", scores[5] - 1e-4)["candidates"]
-    assert [entry["score"] for entry in least][:6] == pytest.approx(scores[:6], abs=1e-5)
-    assert len(least) < len(scores)
-    assert (
-        "to be allowed or denied, but no candidate has it: type=cloud"
-        in (_ask(capsys, model, *allowed, "--deny", "type=cloud")["notes"])
-    )
+    liked = [model, "--history", ids[0], "--k", 120]
+    scores = [entry["score"] for entry in _ask(capsys, *liked)["candidates"]]
+    least = [entry["score"] for entry in _ask(capsys, *liked, "--min-score", scores[5] - 1e-6)["candidates"]]
+    assert least[:6] == pytest.approx(scores[:6], abs=1e-5) and len(least) < len(scores)
+    notes = _ask(capsys, model, *allowed, "--deny", "type=cloud")["notes"]
+    assert "to be allowed or denied, but no candidate has it: type=cloud" in notes
 
 
 def test_a_picture_and_words_that_nobody_has_seen(shop, tmp_path, capsys):
