@@ -9,6 +9,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_the_pushed_model_answers_serialized_examples(shop):
     serialized = [base64.b64encode(example).decode() for example in (asked.SerializeToString(), b"")]
     script = Path(__file__).with_name("stock_answer.py")
     command = [sys.executable, "-P", str(script), shop.first[1]["version"], "recommend_examples"]
-    done = subprocess.run(command, input=json.dumps(serialized), capture_output=True, text=True)
+    plain = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}  # as a server is
+    done = subprocess.run(command, input=json.dumps(serialized), capture_output=True, text=True, env=plain)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     catalogue = set(pd.read_csv(shop.data / "items.csv")["garment_id"])
