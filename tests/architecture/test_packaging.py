@@ -47,5 +47,5 @@ def test_ci_runs_what_a_developer_runs():
     assert script.stat().st_mode & 0o111, ".ci/run is not executable"
     lines = script.read_text().splitlines()
     expected = ["make lint", "make test", "make test-slow", "make test-tfx TFX_ARGS=--where-possible"]
-    assert [line for line in lines if line.startswith("make")] == expected
+    assert [line.strip() for line in lines if line.strip().startswith("make ")] == expected
     assert "set -euo pipefail" in lines
