@@ -19,6 +19,9 @@ from tests.colab.notebooks import NOTEBOOKS, execute, pictures, read, tagged
 _SMALL = {"dim": 32, "image_size": 16}
 _SHORT = {"epochs": 4, "image_steps": 20, "batch_size": 64, "validate_every": 1}
 _FASHION = {"num_candidates": 300, "num_queries": 200, "num_interactions": 3000}
+_SMALLER = {"dim": 16, "image_size": 16}
+_SHORTER = {"epochs": 3, "image_steps": 5, "batch_size": 32, "validate_every": 1, "refit": False}
+_TINY = {"num_candidates": 120, "num_queries": 60, "num_interactions": 800}
 
 SETTINGS = {
     "1_quickstart": {"SIZES": _FASHION, "HYPERPARAMETERS": _SMALL, "OPTIONS": _SHORT},
@@ -29,6 +32,7 @@ SETTINGS = {
         "HYPERPARAMETERS": _SMALL,
         "OPTIONS": _SHORT,
     },
+    "5_serving": {"SIZES": _TINY, "HYPERPARAMETERS": _SMALLER, "OPTIONS": _SHORTER, "NUM_REQUESTS": 20},
 }
 """Notebook -> what its cell `parameters` sets, smaller."""
 
