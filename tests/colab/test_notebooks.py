@@ -32,6 +32,7 @@ SETTINGS = {
         "HYPERPARAMETERS": _SMALL,
         "OPTIONS": _SHORT,
     },
+    "3_fusions": {"SIZES": _TINY, "HYPERPARAMETERS": _SMALLER, "OPTIONS": _SHORTER, "FUSIONS": ("late", "attention")},
     "5_serving": {"SIZES": _TINY, "HYPERPARAMETERS": _SMALLER, "OPTIONS": _SHORTER, "NUM_REQUESTS": 20},
 }
 """Notebook -> what its cell `parameters` sets, smaller."""
