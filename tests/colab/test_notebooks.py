@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
 from tests.colab.notebooks import NOTEBOOKS, execute, pictures, read, tagged
@@ -77,7 +78,7 @@ def test_a_notebook_imports_public_names_before_tensorflow(path):
     notebook = read(path)
     left_out = tagged(notebook, "install")
     cells = [cell for place, cell in enumerate(notebook.cells) if cell.cell_type == "code" and place not in left_out]
-    tree = ast.parse("\n".join(cell.source for cell in cells))
+    tree = ast.parse("\n".join(TransformerManager().transform_cell(cell.source) for cell in cells))
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
