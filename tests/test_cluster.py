@@ -13,7 +13,8 @@ def config(monkeypatch):
     """`config(text or object)`: sets TF_CONFIG; None takes it away."""
 
     def set_to(value):
-        monkeypatch.delenv("TF_CONFIG", raising=False)
+        monkeypatch.setenv("TF_CONFIG", "")  # so that what a test writes there is taken away after it
+        monkeypatch.delenv("TF_CONFIG")
         if value is not None:
             monkeypatch.setenv("TF_CONFIG", value if isinstance(value, str) else json.dumps(value))
 
