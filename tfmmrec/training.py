@@ -142,8 +142,8 @@ class _Training:
             self.statistics = compute_statistics(self.dataset)
             model = self._build()  # refuses wrong hyperparameters before anything is written
             check_encoder_options(model, self.options)
-            steps, size, by_query = self.options.accumulate_steps, self.options.batch_size, model.loss_name
-            check_accumulation(steps, size, self._parts[0], by_query=by_query == "multinomial")
+            steps, size = self.options.accumulate_steps, self.options.batch_size
+            check_accumulation(steps, size, self._parts[0], by_query=model.loss_name == "multinomial")
         self.lock.take()
         self.lock.check_new()  # somebody may have begun one meanwhile
         self.statistics.save(self.run / "statistics.json")

@@ -66,12 +66,12 @@ def train(
 
     Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
-    from tfmmrec.cluster import read_cluster, worker_index_of
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.runs import read_config, read_start
     from tfmmrec.strategies import make_strategy
     from tfmmrec.training import train as fit
     from tfmmrec.transfer import describe_transfer
+    from tfmmrec.workers import Workers
 
     _set_cluster(workers, worker_index)
     flags = {
@@ -87,7 +87,8 @@ def train(
     begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
     model = model or ("two_tower" if begun is None else begun.model)
     _, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
-    make_strategy(options.strategy if begun is None else begun.options["strategy"])  # before anything is computed
+    named_strategy = options.strategy if begun is None else begun.options["strategy"]
+    worker = Workers(make_strategy(named_strategy))  # before anything is computed
     named = None if config is None else str(config.resolve() if config.exists() else config)
     found = load_dataset(dataset, named)
     own, options = divide_settings(model, settings, flags, len(found.candidates))
@@ -108,10 +109,10 @@ def train(
     out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
     for line in describe_transfer(taken):
         out.print(f"Taken over, {line}", markup=False, soft_wrap=True)
-    if index := worker_index_of(read_cluster()):
-        out.print(f"This was worker {index}; worker 0 wrote {run}.", markup=False, soft_wrap=True)
-    else:
+    if worker.is_chief:
         out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
+    else:
+        out.print(f"This was worker {worker.index}; worker 0 wrote {run}.", markup=False, soft_wrap=True)
     return answer
 
 
