@@ -77,6 +77,20 @@ def test_replicas_draw_different_numbers_and_count_together(replicas, num_replic
     np.testing.assert_array_equal(seen[::num_replicas], drawn(RandomDraws(seed=1), size=50))
 
 
+def test_a_shared_dropout_has_the_same_mask_on_every_replica(replicas):
+    strategy = replicas(2)
+    with strategy.scope():
+        layers = [Dropout(0.5, seed=1, shared=shared) for shared in (True, False)]
+    step = tf.function(
+        lambda: strategy.run(lambda: tf.stack([layer(tf.ones([50]), training=True) for layer in layers]))
+    )
+    one, other = (value.numpy() for value in strategy.experimental_local_results(step()))
+    np.testing.assert_array_equal(one[0], other[0])
+    assert (one[1] != other[1]).any()
+    again = Dropout.from_config(layers[0].get_config())
+    assert again.shared
+
+
 def test_dropout_keeps_the_mean():
     inputs = tf.fill([200, 100], 3.0)
     found = Dropout(0.25, seed=0)(inputs, training=True).numpy()

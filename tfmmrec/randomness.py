@@ -33,9 +33,9 @@ class RandomDraws(tf.keras.layers.Layer):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
-    def call(self, shape: tf.Tensor) -> tf.Tensor:
-        """A shape -> float32 numbers in [0, 1); the same on every replica only for the same replica number."""
-        return tf.random.stateless_uniform(shape, self.next_seed())
+    def call(self, shape: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        """A shape -> float32 numbers in [0, 1); each replica has its own unless they are `shared`."""
+        return tf.random.stateless_uniform(shape, self.next_seed(shared))
 
     def next_seed(self, shared: bool = False) -> tf.Tensor:
         """int64 `[2]`, the seed of the next draw for a stateless op; the same on every replica if it is `shared`."""
@@ -57,20 +57,23 @@ class Dropout(tf.keras.layers.Layer):
     Args:
         rate: share of the entries set to zero in training, in [0, 1); the others are scaled by 1 / (1 − rate).
         seed: of the masks, see `RandomDraws`.
+        shared: the same mask on every replica, for what all of them compute alike, as a whole catalogue's content is;
+            a share of a batch has its own.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, shared: bool = False, **kwargs):
         super().__init__(**kwargs)
         if not 0.0 <= rate < 1.0:
             raise UsageError(f"dropout must lie in [0, 1), got {rate}")
         self.rate = rate
+        self.shared = shared
         self.draws = RandomDraws(seed, name="draws")
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training or self.rate == 0.0:
             return inputs
-        kept = self.draws(tf.shape(inputs)) >= self.rate
+        kept = self.draws(tf.shape(inputs), shared=self.shared) >= self.rate
         return tf.where(kept, inputs / (1.0 - self.rate), tf.zeros_like(inputs))
 
     def get_config(self):
-        return super().get_config() | {"rate": self.rate, "seed": self.draws.seed}
+        return super().get_config() | {"rate": self.rate, "seed": self.draws.seed, "shared": self.shared}

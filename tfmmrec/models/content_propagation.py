@@ -14,7 +14,8 @@ from tfmmrec.sparse_graph import BipartiteGraph
 class ContentPropagation(LightPropagation):
     """LightGCN's z_i and t_i, with e_i + Σ_m W_m D(x_m) in place of a candidate's embedding e_i.
 
-    D is dropout, in training. A modality that a candidate lacks adds nothing.
+    D is dropout, in training, the same on every replica, for each of them propagates over the whole catalogue. A
+    modality that a candidate lacks adds nothing.
 
     Args:
         dim: size of the embeddings.
@@ -27,7 +28,7 @@ class ContentPropagation(LightPropagation):
 
     def __init__(self, dim: int, num_layers: int, dropout: float = 0.0, **kwargs):
         super().__init__(dim, num_layers, **kwargs)
-        self.dropout = Dropout(dropout, name="dropout", dtype="float32")
+        self.dropout = Dropout(dropout, shared=True, name="dropout", dtype="float32")
         self.projections: list[tf.keras.layers.Layer] = []
 
     def call(
