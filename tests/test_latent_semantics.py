@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse.linalg
 
 from tfmmrec.latent_semantics import latent_semantics
 
@@ -46,23 +45,3 @@ def test_large_and_small_matrices_give_the_same(dim):
 def test_without_a_word_every_vector_is_zero():
     found = latent_semantics(np.full((3, 2), -1, np.int32), WEIGHTS, dim=2)
     assert found.shape == (4, 2) and not found.any()
-
-
-def test_texts_with_hardly_a_word_in_common_are_survived(monkeypatch):
-    """Where the iteration does not settle, what it has is nearly as good as the best."""
-    svds, asked = scipy.sparse.linalg.svds, []
-
-    def impatient(*arguments, tol, **options):
-        asked.append(tol)
-        return svds(*arguments, tol=tol, maxiter=2 if tol < 1e-3 else None, **options)
-
-    monkeypatch.setattr(scipy.sparse.linalg, "svds", impatient)
-    words = np.random.default_rng(0).integers(0, 300, (400, 3)).astype(np.int32)
-    found = latent_semantics(words, np.ones(300), dim=20, max_dense=0)
-    assert len(asked) == 2, "the first did not settle"
-    rows = np.zeros((400, 300))
-    np.add.at(rows, (np.arange(400)[:, None], words), 1.0)
-    rows /= np.sqrt(3.0)  # the weights of three occurrences
-    np.testing.assert_allclose(found.T @ found, np.eye(20), atol=1e-3)
-    best = np.square(np.linalg.svd(rows, compute_uv=False)[:20]).sum()
-    assert np.square(rows @ found).sum() > 0.98 * best

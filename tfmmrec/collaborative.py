@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.linalg
 import tensorflow as tf
 
 from tfmmrec.data.dataset import Interactions
 from tfmmrec.embedding import Progress
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.singular_vectors import largest_singular_vectors
 
 
 def collaborative_factors(interactions: Interactions, dim: int, seed: int = 0) -> np.ndarray:
@@ -36,9 +36,8 @@ def collaborative_factors(interactions: Interactions, dim: int, seed: int = 0) -
     if rank < 1:
         return np.zeros((interactions.num_candidates, dim), np.float32)
     start = np.random.default_rng(seed).standard_normal(min(scaled.shape))
-    _, values, right = scipy.sparse.linalg.svds(scaled.astype(np.float64), k=rank, v0=start)
-    order = np.argsort(-values)[1:]
-    factors = right[order].T * np.sqrt(values[order])
+    values, right = largest_singular_vectors(scaled.astype(np.float64), rank, start, (0.0, 1e-7, 1e-2))
+    factors = right[1:].T * np.sqrt(values[1:])
     factors /= np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-9)
     factors[interactions.counts() == 0] = 0.0
     padded = np.zeros((interactions.num_candidates, dim), np.float32)

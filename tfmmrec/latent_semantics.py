@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.linalg
+
+from tfmmrec.singular_vectors import largest_singular_vectors
 
 
 def latent_semantics(
@@ -36,21 +37,10 @@ def latent_semantics(
         _, values, right = np.linalg.svd(texts.toarray(), full_matrices=False)
     else:
         start = np.random.default_rng(seed).standard_normal(min(texts.shape))
-        _, values, right = _largest(texts, rank, start)
-        order = np.argsort(-values)
-        values, right = values[order], right[order]
+        values, right = largest_singular_vectors(texts, rank, start)
     found = right[:rank] * (values[:rank, None] > 1e-9 * max(values.max(initial=0.0), 1e-12))
     # a direction's sign is arbitrary: the largest entry is made positive, so that every machine gives the same
     signs = np.sign(found[np.arange(len(found)), np.abs(found).argmax(axis=1)])
     vectors = np.zeros((size, dim), np.float32)
     vectors[:, : len(found)] = (found * np.where(signs == 0, 1.0, signs)[:, None]).T
     return vectors
-
-
-def _largest(texts: scipy.sparse.csr_matrix, rank: int, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The largest singular values and their vectors, as accurate as the float32 that they become."""
-    try:
-        return scipy.sparse.linalg.svds(texts, k=rank, v0=start, tol=1e-7)
-    except scipy.sparse.linalg.ArpackNoConvergence:
-        # of texts with hardly a word in common many directions are about equally good, and any of these will do
-        return scipy.sparse.linalg.svds(texts, k=rank, v0=start, tol=1e-2)

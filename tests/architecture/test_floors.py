@@ -26,6 +26,7 @@ FLOORS = (
         "numerics",
         "randomness",
         "replicas",
+        "singular_vectors",
         "sparse_graph",
     ),
     ("data",),
