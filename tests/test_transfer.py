@@ -6,7 +6,14 @@ import tensorflow as tf
 
 from tests.choices import learn
 from tests.conformance.models import ModelCase, catalogue
-from tfmmrec.encoders import CategoryEncoder, IdentifierEncoder, ImageEncoder, NumberEncoder, TextEncoder
+from tfmmrec.encoders import (
+    CategoryEncoder,
+    HashedIdentifier,
+    IdentifierEncoder,
+    ImageEncoder,
+    NumberEncoder,
+    TextEncoder,
+)
 from tfmmrec.runs import read_config, read_start
 from tfmmrec.transfer import describe_transfer, transfer_encoder, transfer_weights
 from tfmmrec.types import DataError
@@ -29,6 +36,7 @@ def test_values_that_both_know_are_taken_and_others_stay():
 def test_ids_and_what_does_not_fit_stay():
     for source, target in (
         (IdentifierEncoder(["a"], 2), IdentifierEncoder(["a"], 2)),
+        (HashedIdentifier(["a"], 2, 1), HashedIdentifier(["a"], 2, 1)),
         (TextEncoder(["red"], 3), TextEncoder(["red"], 2)),
         (TextEncoder(["red"], 2), CategoryEncoder(["red"], 2)),
         (None, TextEncoder(["red"], 2)),

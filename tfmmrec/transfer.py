@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfmmrec.encoders.category import CategoryEncoder
+from tfmmrec.encoders.composed_identifier import ComposedIdentifier
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.encoders.number import NumberEncoder
@@ -79,7 +80,7 @@ def transfer_encoder(source: Encoder | None, target: Encoder) -> float:
     Returns:
         Which share was taken; 0 of ids, and where the two do not fit together.
     """
-    if isinstance(target, IdentifierEncoder | WordTokens):
+    if isinstance(target, IdentifierEncoder | ComposedIdentifier | WordTokens):
         return 0.0
     if isinstance(target, NumberEncoder) and getattr(source, "edges", None) != target.edges:
         return 0.0

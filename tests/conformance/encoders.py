@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tests.conformance.encoder_part import EncoderPart, HistoryPart
 from tests.data.clips import animation, mjpeg
 from tests.data.waves import tone
 from tests.encoders.reusable import (
@@ -26,11 +25,13 @@ from tfmmrec.encoders import (
     AudioEncoder,
     CategoryEncoder,
     FactorIdentifier,
+    HashedIdentifier,
     HistoryEncoder,
     IdentifierEncoder,
     ImageEncoder,
     NumberEncoder,
     PrecomputedEncoder,
+    QuotientRemainderIdentifier,
     SavedModelEncoder,
     SequenceHistoryEncoder,
     TextEncoder,
@@ -50,47 +51,6 @@ def picture(red: int, green: int, size: tuple[int, int] = (20, 30)) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
-
-
-@dataclass(frozen=True)
-class EncoderPart:
-    """One encoder.
-
-    Attributes:
-        name: of the row.
-        make: folder for the files it needs -> a new encoder.
-        given: raw values that are there, one a row; together they reach every weight.
-        missing: raw values that all mean that there is none.
-        raw_dtype: of the raw batch.
-        frozen: it has weights that must not be trained.
-        strings: tensors of `preprocess` that are strings, all others being numbers.
-    """
-
-    name: str
-    make: Callable[[Path], Any]
-    given: Sequence[Any]
-    missing: Sequence[Any]
-    raw_dtype: tf.DType = tf.string
-    frozen: bool = False
-    strings: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> list[Any]:
-        """Raw values, missing ones among those that are there."""
-        return [self.given[0], self.missing[0], *self.given[1:], *self.missing[1:]]
-
-    def inputs(self, encoder, rows: Sequence[Any]) -> dict[str, tf.Tensor]:
-        """What `call` takes, for raw values."""
-        return encoder.preprocess(tf.constant(rows, self.raw_dtype))
-
-
-class HistoryPart(EncoderPart):
-    """The history has no raw values of its own: the model gives it rows of the candidates' table."""
-
-    table = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
-
-    def inputs(self, encoder, rows: Sequence[Any]) -> dict[str, tf.Tensor]:
-        return {"rows": tf.constant(rows, tf.int32), "table": tf.constant(self.table)}
 
 
 def _saved_model(write, kind: str, mode: str, dim: int, **options) -> Callable[[Path], SavedModelEncoder]:
@@ -144,6 +104,16 @@ ENCODERS: list[EncoderPart] = [
         ["a", "b", "7"],
         ["", "c", "A"],
         frozen=True,
+    ),
+    EncoderPart(
+        "hashed identifier", lambda _: HashedIdentifier(["a", "b", "7"], 4, 8, dropout=0.25), ["a", "b", "7"], ["", "c"]
+    ),
+    EncoderPart("hashed identifier of any id", lambda _: HashedIdentifier(None, 4, 8), ["a", "b", "7"], ["", ""]),
+    EncoderPart(
+        "identifier by quotient and remainder",
+        lambda _: QuotientRemainderIdentifier(["a", "b", "7"], 4, 2, dropout=0.25),
+        ["a", "b", "7"],
+        ["", "c"],
     ),
     EncoderPart("category", lambda _: CategoryEncoder(CATEGORIES, 4), ["n", " s ", "e"], ["", "?", "N"]),
     EncoderPart(

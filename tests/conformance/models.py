@@ -105,6 +105,7 @@ CASES: list[ModelCase] = [
     ModelCase("aligned", "two_tower", {"alignment": ("conversion", "contrastive"), "alignment_weight": 0.5}),
     ModelCase("aligned batches", "two_tower", {**SAMPLED, "alignment": ("subspace", "contrastive", "adversarial")}),
     ModelCase("aligned in turns", "two_tower", {"alignment": ("adversarial_alternating",)}),
+    ModelCase("quotients of ids", "two_tower", {"identifier": "quotient_remainder", "query_id": True}),
     ModelCase("linear blend of full softmax", "linear_blend", {"loss": "full_softmax", "rank": 40, "fusion": "gated"}),
     ModelCase("tasks aligned in turns", "multitask", {**SAMPLED, "alignment": ("adversarial_alternating",)}),
 ]

@@ -54,6 +54,7 @@ CASES: dict[str, ServedCase] = {
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
     "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
     "graph": ServedCase("songs", "two_tower", (("fusion", "graph"),)),
+    "hashed ids": ServedCase("songs", "two_tower", (("identifier", "hashed"), ("query_id", True))),
     "transformer": ServedCase("songs", "two_tower", (("history_encoder", "transformer"),)),
     "lstm": ServedCase("songs", "two_tower", (("history_encoder", "lstm"), ("loss", "sampled_softmax"))),
     "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),

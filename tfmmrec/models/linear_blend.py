@@ -120,6 +120,9 @@ class LinearBlend(TwoTower):
 
 _OF_OTHERS = [
     "candidate_id",
+    "identifier",
+    "identifier_buckets",
+    "query_identifier_buckets",
     "history",
     "history_tower",
     "history_encoder",

@@ -15,6 +15,7 @@ from tfmmrec.models.candidate_fusions import candidate_fusion
 from tfmmrec.models.content_reference import fixed_content
 from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.history_encoders import history_encoder as encoder_of_histories
+from tfmmrec.models.identifiers import check_identifiers, identifier_encoder
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.models.inherited_settings import inherits_settings
 from tfmmrec.models.loss_choice import choose_loss, loss_arguments
@@ -40,6 +41,9 @@ def build_two_tower(
     history_dropout: float = 0.0,
     identifier_dropout: float = 0.0,
     query_identifier_dropout: float = 0.0,
+    identifier: str = "table",
+    identifier_buckets: int | None = None,
+    query_identifier_buckets: int | None = None,
     content_weight: float = 0.5,
     content_scale: float | None = 0.1,
     query_scale: float | None = 0.02,
@@ -84,6 +88,10 @@ def build_two_tower(
         history_dropout: share of a history's entries left out in training.
         identifier_dropout: share of candidate ids made absent in training.
         query_identifier_dropout: the same for query ids.
+        identifier: table (a row for each id), or hashed or quotient_remainder, where ids share fewer rows, see
+            `HashedIdentifier` and `QuotientRemainderIdentifier`; both sides' ids. fusion=graph and the like take table.
+        identifier_buckets: rows that candidate ids share; a quarter of the ids when None.
+        query_identifier_buckets: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.
         content_scale: length of a feature's vector in the candidates' fusions, see `EarlyFusion`.
         query_scale: the same in the queries' fusion; less, because beside a history they say little.
@@ -119,20 +127,35 @@ def build_two_tower(
         **encoding: of candidates' features, as `feature_encoder` takes it; those of queries are encoded in every step.
 
     Raises:
-        UsageError: an unknown fusion, loss, alignment, encoder of histories or kind of negatives, a side left without
-            any part, graphs of aligned content, or a history to be read in its order where there is none.
+        UsageError: an unknown fusion, loss, alignment, identifier, encoder of histories or kind of negatives, buckets
+            of no ids, a side left without any part, graphs of aligned content or of shared rows, or a history to be
+            read in its order where there is none.
     """
     if history_encoder != "mean" and not history:
         raise UsageError(f"history_encoder={history_encoder} reads histories, but history=False leaves them out")
+    query_id = not (history and schema.queries.history) if query_id is None else query_id
+    check_identifiers(
+        identifier,
+        {"identifier_buckets": identifier_buckets, "query_identifier_buckets": query_identifier_buckets},
+        {"identifier_buckets": candidate_id, "query_identifier_buckets": query_id},
+    )
     fusing = candidate_fusion(fusion, dim, hidden_dims, dropout, content_scale)
     loss = choose_loss(loss, statistics.num_candidates)
     live = of_queries(encoding)
 
     candidate_encoders = {}
     if candidate_id:
-        identifier = GraphIdentifier if isinstance(fusing, GraphFusion) else IdentifierEncoder
-        candidate_encoders["id"] = identifier(
-            statistics.chosen_candidate_ids, dim, dropout=identifier_dropout, name="id"
+        if isinstance(fusing, GraphFusion) and identifier != "table":
+            raise UsageError(
+                f"fusion={fusion} finds candidates by their rows in a table: take identifier=table, got {identifier!r}"
+            )
+        candidate_encoders["id"] = identifier_encoder(
+            identifier,
+            statistics.chosen_candidate_ids,
+            dim,
+            identifier_buckets,
+            dropout=identifier_dropout,
+            table=GraphIdentifier if isinstance(fusing, GraphFusion) else IdentifierEncoder,
         )
     if content:
         candidate_encoders |= feature_encoders(
@@ -145,15 +168,19 @@ def build_two_tower(
         fusing.set_graphs(fixed_content(candidate_encoders), max(known, 1))
     pooling_tower = None
     if history and history_tower and schema.queries.history is not None and loss not in IN_BATCH_LOSSES:
-        own_id = {"id": IdentifierEncoder(statistics.chosen_candidate_ids, dim, name="id")} if candidate_id else {}
+        own_id = {}
+        if candidate_id:
+            own_id["id"] = identifier_encoder(identifier, statistics.chosen_candidate_ids, dim, identifier_buckets)
         pooling_tower = Tower(
             candidate_encoders | own_id,
             EarlyFusion(dim=dim, direct=["id"], scale=content_scale, name="fusion"),
             name="history_tower",
         )
     query_encoders = {}
-    if query_id or (query_id is None and not (history and schema.queries.history)):
-        query_encoders["id"] = IdentifierEncoder(statistics.query_ids, dim, dropout=query_identifier_dropout, name="id")
+    if query_id:
+        query_encoders["id"] = identifier_encoder(
+            identifier, statistics.query_ids, dim, query_identifier_buckets, dropout=query_identifier_dropout
+        )
     if query_features:
         query_encoders |= feature_encoders(schema.queries.features, statistics.queries, feature_dim, **live)
     reader = encoder_of_histories(
@@ -210,7 +237,10 @@ def build_two_tower(
     )
 
 
-@inherits_settings(build_two_tower, without=("candidate_id", "query_id"))
+_OF_IDS = ("candidate_id", "query_id", "identifier", "identifier_buckets", "query_identifier_buckets")
+
+
+@inherits_settings(build_two_tower, without=_OF_IDS)
 def build_content_only(
     schema: Schema, statistics: Statistics, *, content_scale: float | None = 1.0, **settings
 ) -> TwoTower:

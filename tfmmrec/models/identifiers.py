@@ -1,0 +1,66 @@
+"""The encoders of a side's ids by name: a row for each, or fewer rows that ids share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.hashed_identifier import HashedIdentifier
+from tfmmrec.encoders.identifier import IdentifierEncoder
+from tfmmrec.encoders.quotient_remainder_identifier import QuotientRemainderIdentifier
+from tfmmrec.types import UsageError
+
+_SHARED: dict[str, type[Encoder]] = {"hashed": HashedIdentifier, "quotient_remainder": QuotientRemainderIdentifier}
+IDENTIFIERS: tuple[str, ...] = ("table", *_SHARED)
+
+
+def identifier_encoder(
+    kind: str,
+    ids: Sequence[str],
+    dim: int,
+    num_buckets: int | None = None,
+    dropout: float = 0.0,
+    table: type[IdentifierEncoder] = IdentifierEncoder,
+) -> Encoder:
+    """An encoder of ids, named `id`, to which all other ids are unknown.
+
+    Args:
+        kind: a name of `IDENTIFIERS`.
+        ids: the known ones.
+        dim: size of their vectors.
+        num_buckets: rows of the shared table, of all kinds but table; a quarter of the ids when None.
+        dropout: share of the ids made absent in training.
+        table: the encoder that the kind table means.
+
+    Raises:
+        UsageError: a number out of range, or buckets of more ids than there are.
+    """
+    if kind == "table":
+        return table(ids, dim, dropout=dropout, name="id")
+    quarter = max(-(-len(ids) // 4), 1)
+    return _SHARED[kind](ids, dim, quarter if num_buckets is None else num_buckets, dropout=dropout, name="id")
+
+
+def check_identifiers(kind: str, buckets: dict[str, int | None], has_id: dict[str, bool]) -> None:
+    """Refuses what the ids of a model cannot be.
+
+    Args:
+        kind: of the encoders.
+        buckets: setting -> how many buckets were asked for, None for not.
+        has_id: the same settings -> whether that side of the model has an id.
+
+    Raises:
+        UsageError: an unknown kind, or buckets of what has none.
+    """
+    if kind not in IDENTIFIERS:
+        raise UsageError(f"identifier must be one of {', '.join(IDENTIFIERS)}, got {kind!r}")
+    for name, asked in buckets.items():
+        if asked is None:
+            continue
+        if kind == "table":
+            raise UsageError(
+                f"{name}={asked}, but identifier=table has a row for every id; take identifier=hashed or "
+                "quotient_remainder with it"
+            )
+        if not has_id[name]:
+            raise UsageError(f"{name}={asked}, but the model has no id on that side; leave it out")
