@@ -189,3 +189,55 @@ def test_from_a_checkpoint_it_goes_on_as_if_it_had_not_stopped(tmp_path, is_scal
     for own, other in zip(trained, whole, strict=True):
         np.testing.assert_array_equal(own, other)
     assert (whole[0].numpy() != first[0].numpy()).all()
+
+
+def table_steps(strategy, rows_of_steps, gradients, **options):
+    """A table of 5 rows and a kernel, after steps whose sparse gradients have these rows, some of them twice."""
+    with strategy.scope():
+        table = tf.Variable(np.arange(10.0, dtype=np.float32).reshape(5, 2), name="table")
+        kernel = tf.Variable([1.0, 2.0], name="kernel")
+        optimizer = LayerwiseAdam(RATE, lazy=True, weight_decay=DECAY, **options)
+        optimizer.build([table, kernel])
+
+    @tf.function(reduce_retracing=True)
+    def step(rows, gradient):
+        share = gradient / strategy.num_replicas_in_sync
+
+        def update():
+            sparse = tf.IndexedSlices(share, rows, tf.constant([5, 2]))
+            optimizer.apply_gradients([(sparse, table), (tf.reduce_sum(share, axis=0), kernel)])
+
+        strategy.run(update)
+
+    for rows, gradient in zip(rows_of_steps, gradients, strict=True):
+        step(tf.constant(rows), tf.constant(gradient))
+    return table.numpy(), kernel.numpy()
+
+
+@pytest.mark.parametrize("num_replicas", [1, 2])
+def test_a_lazy_one_moves_only_the_rows_that_the_gradient_has(replicas, num_replicas):
+    strategy = tf.distribute.get_strategy() if num_replicas == 1 else replicas(num_replicas)
+    rows_of_steps = [[0, 2, 2], [2, 3, 0], [0, 0, 3]]
+    gradients = np.random.default_rng(0).normal(size=(3, 3, 2)).astype(np.float32)
+    table, kernel = table_steps(strategy, rows_of_steps, gradients)
+    start = np.arange(10.0, dtype=np.float32).reshape(5, 2)
+    for row in range(5):
+        steps_with_it = [step for step, rows in enumerate(rows_of_steps) if row in rows]
+        summed = [gradients[step][np.array(rows_of_steps[step]) == row].sum(axis=0) for step in steps_with_it]
+        numbers = [step + 1 for step in steps_with_it]
+        expected = adam(start[row], summed, [RATE] * len(numbers), DECAY, numbers=numbers)
+        np.testing.assert_allclose(table[row], expected, rtol=1e-5)
+    np.testing.assert_array_equal(table[[1, 4]], start[[1, 4]])  # not even decayed
+    dense = adam(np.array([1.0, 2.0]), gradients.sum(axis=1), [RATE] * 3, DECAY)
+    np.testing.assert_allclose(kernel, dense, rtol=1e-5)
+
+
+def test_a_lazy_one_leaves_what_is_not_decayed_and_has_a_config():
+    gradients = np.zeros((1, 3, 2), np.float32)
+    optimizer = LayerwiseAdam(RATE, lazy=True, weight_decay=DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["table"])
+    table = tf.Variable(np.ones((5, 2), np.float32), name="table")
+    optimizer.apply_gradients([(tf.IndexedSlices(tf.constant(gradients[0]), [0, 1, 2], tf.constant([5, 2])), table)])
+    np.testing.assert_array_equal(table, 1.0)
+    assert LayerwiseAdam.from_config(optimizer.get_config()).lazy
+    assert not LayerwiseAdam.from_config(LayerwiseAdam().get_config()).lazy

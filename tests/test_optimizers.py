@@ -100,6 +100,22 @@ def test_rates_follow_the_step():
     np.testing.assert_allclose(rates, [0.02, 0.1 / 1.4, 0.05], rtol=1e-5)
 
 
+def test_a_lazy_one_leaves_rows_that_the_batch_does_not_have():
+    """In a training step as it is, with what clips and decays."""
+    found = ready(ModelCase("lazy", "id_only", {"loss": "sampled_softmax"}), batch_size=4)
+    moved = {}
+    for name in ("adam", "lazy_adam"):
+        options = TrainingOptions(optimizer=name, weight_decay=0.1, clip_norm=1.0, learning_rate=0.01)
+        found.model.compile(optimizer=make_optimizer(found.model, options, 1))
+        found.fit(1)
+        before = found.model.candidate_tower.encoders["id"].embeddings.numpy()
+        found.fit(1)
+        moved[name] = (found.model.candidate_tower.encoders["id"].embeddings.numpy() != before).any(axis=1)
+    in_batch = found.stream.batch(0)["candidate"]["id"]["row"]
+    assert set(np.flatnonzero(moved["lazy_adam"])) <= set(in_batch) and moved["lazy_adam"].any()
+    assert moved["adam"].all()
+
+
 def test_biases_and_norms_do_not_decay():
     _, optimizer = made_plain(weight_decay=0.1)
     names = ("dense/kernel", "dense/bias", "norm/gamma", "norm/beta")

@@ -70,15 +70,29 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
     Gradients are scaled away by Adam, so that a layer's rate is not to be had by scaling its gradient. A layer that is
     still frozen gathers its moments meanwhile.
 
+    Adam moves every row of a table in every step, whether the batch has it or not: time that grows with the table.
+    With `lazy` only the rows that the gradient has are moved, decayed, and have their moments updated, as LazyAdam of
+    TensorFlow Addons does it. What is not in the gradient of a table keeps its momentum until it comes again.
+
     Args:
         learning_rate: a number or a schedule.
         layers: see `Layer`; a variable that is in none of them has factor 1. Not part of the config.
+        lazy: of a table whose gradient is sparse, update its rows alone.
         **options: of Adam.
     """
 
-    def __init__(self, learning_rate=0.001, layers: Sequence[Layer] = (), name: str = "LayerwiseAdam", **options):
+    def __init__(
+        self,
+        learning_rate=0.001,
+        layers: Sequence[Layer] = (),
+        lazy: bool = False,
+        name: str = "LayerwiseAdam",
+        **options,
+    ):
         self._factor = None
         self._layers = list(layers)
+        self.lazy = lazy
+        self._tables: set = set()
         super().__init__(learning_rate, name=name, **options)
         # the same key for a variable and for its copy on a replica, which is what an update gets
         self._layer_of = {self._var_key(v): place for place, layer in enumerate(layers) for v in layer.variables}
@@ -93,14 +107,42 @@ class LayerwiseAdam(tf.keras.optimizers.Adam):
     def learning_rate(self, value):
         tf.keras.optimizers.Adam.learning_rate.fset(self, value)
 
+    def apply_gradients(self, grads_and_vars, *args, **kwargs):
+        """Keras' own; a lazy one learns here which variables are tables."""
+        pairs = list(grads_and_vars)
+        if self.lazy:
+            self._tables = {self._var_key(v) for gradient, v in pairs if isinstance(gradient, tf.IndexedSlices)}
+        return super().apply_gradients(pairs, *args, **kwargs)
+
     def update_step(self, gradient, variable):
         """Adam's, at the variable's own rate."""
         with self._at_rate_of(self._layer_of.get(self._var_key(variable))):
-            super().update_step(gradient, variable)
+            if self.lazy and isinstance(gradient, tf.IndexedSlices):
+                self._update_rows(gradient, variable)
+            else:
+                super().update_step(gradient, variable)
+
+    def _update_rows(self, gradient: tf.IndexedSlices, variable: tf.Variable) -> None:
+        """One row of the gradient for each row of the table that it is of; Keras has summed those of the same."""
+        rows, values = gradient.indices, gradient.values
+        place = self._index_dict[self._var_key(variable)]
+        first, second = self._momentums[place], self._velocities[place]
+        rate, step = tf.cast(self.learning_rate, values.dtype), tf.cast(self.iterations + 1, values.dtype)
+        m = self.beta_1 * tf.gather(first, rows) + (1.0 - self.beta_1) * values
+        v = self.beta_2 * tf.gather(second, rows) + (1.0 - self.beta_2) * tf.square(values)
+        change = rate * tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step) * m / (tf.sqrt(v) + self.epsilon)
+        if self.weight_decay and self._use_weight_decay(variable):
+            change += rate * self.weight_decay * tf.gather(variable, rows)
+        first.scatter_update(tf.IndexedSlices(m, rows))
+        second.scatter_update(tf.IndexedSlices(v, rows))
+        variable.scatter_sub(tf.IndexedSlices(change, rows))
+
+    def get_config(self):
+        return super().get_config() | {"lazy": self.lazy}
 
     def _apply_weight_decay(self, variables):
         groups: dict[int | None, list] = {}
-        for variable in variables:
+        for variable in (one for one in variables if self._var_key(one) not in self._tables):
             groups.setdefault(self._layer_of.get(self._var_key(variable)), []).append(variable)
         for place, group in groups.items():
             with self._at_rate_of(place):

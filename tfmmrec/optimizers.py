@@ -34,6 +34,7 @@ def make_optimizer(model: tf.keras.Model, options: TrainingOptions, steps_per_ep
     optimizer = LayerwiseAdam(
         rate,
         _layers(model, options, steps_per_epoch),
+        lazy=options.optimizer == "lazy_adam",
         weight_decay=options.weight_decay or None,
         global_clipnorm=options.clip_norm,
     )

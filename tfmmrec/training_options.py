@@ -24,6 +24,8 @@ class TrainingOptions(BaseModel):
             accumulation); what a loss compares within a batch, such as its negatives, stays within each. Rates and all
             other options count such steps, and an epoch has as many whole ones as fit in a pass; the rest of its
             batches open the next. The first step takes longer the more batches there are.
+        optimizer: adam, or lazy_adam, which leaves the rows of tables alone that a batch does not have: for catalogues
+            whose tables take longer to update than the batch to compute, see docs/scale.md.
         learning_rate: of AdamW (Loshchilov & Hutter 2019).
         decay_steps: the learning rate falls as 1 / (1 + step / decay_steps); None for a constant one.
         warmup_steps: the learning rate rises over so many steps first.
@@ -57,6 +59,7 @@ class TrainingOptions(BaseModel):
     steps_per_epoch: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=512, ge=1)
     accumulate_steps: int = Field(default=1, ge=1)
+    optimizer: Literal["adam", "lazy_adam"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
     decay_steps: int | None = Field(default=None, ge=1)
     warmup_steps: int = Field(default=0, ge=0)
