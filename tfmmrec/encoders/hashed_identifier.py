@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfmmrec.encoders.composed_identifier import ComposedIdentifier
+from tfmmrec.encoders.composed_identifier import SHORTER, ComposedIdentifier
 from tfmmrec.types import UsageError
 
 _KEY = 0x746D6D726563  # the second half of each hash function's key; models that were saved rely on it
@@ -17,9 +17,10 @@ class HashedIdentifier(ComposedIdentifier):
     """Hash embeddings (Svenstrup, Hansen & Winther 2017): v(id) = Σ_i p_i(id) E[h_i(id)].
 
     The h_i are keyed SipHash, the same in every process and on every machine. With a vocabulary each id has weights p_i
-    of its own, `num_hashes` numbers in the place of `dim`, so that ids of the same rows can still differ. Without one
-    (or with `weighted=False`) all p_i are 1/sqrt(num_hashes), which is the hashing trick (Weinberger et al. 2009): any
-    id has a vector, never seen ones too, and theirs is made of what other ids have learned.
+    of its own, `num_hashes` numbers in the place of `dim`, so that ids of the same rows can still differ; they begin
+    small, as in the paper. Without one (or with `weighted=False`) all p_i are 1/sqrt(num_hashes), which is the hashing
+    trick (Weinberger et al. 2009): any id has a vector, never seen ones too, and theirs is made of what other ids have
+    learned.
 
     Args:
         vocabulary: the known ids; None for an encoder that needs no list of them, to which every id is known.
@@ -28,7 +29,7 @@ class HashedIdentifier(ComposedIdentifier):
         num_hashes: how many rows an id's vector is summed of.
         weighted: ids have weights; None: where there is a vocabulary.
         dropout: share of the ids that are made absent in a training step, in [0, 1).
-        embeddings_stddev: standard deviation of the initial vectors; 1/sqrt(dim) when None.
+        embeddings_stddev: standard deviation of the initial vectors; 0.1/sqrt(dim) when None.
 
     Raises:
         UsageError: a number out of range, or weights without a vocabulary.
@@ -52,13 +53,13 @@ class HashedIdentifier(ComposedIdentifier):
             raise UsageError("weights of ids need a vocabulary: give one, or take weighted=False")
         self.num_hashes = num_hashes
         self.weighted = vocabulary is not None if weighted is None else weighted
-        self.embeddings = self._table("embeddings", [num_buckets, dim], embeddings_stddev or dim**-0.5)
-        self.importance = None
+        self.importance, shorter = None, SHORTER if self.weighted else 1.0
+        self.embeddings = self._table("embeddings", [num_buckets, dim], self._stddev / shorter)
         if self.weighted:
             self.importance = self.add_weight(
                 "importance",
                 [max(len(self._ids), 1), num_hashes],
-                initializer=tf.keras.initializers.Constant(num_hashes**-0.5),
+                initializer=tf.keras.initializers.Constant(shorter * num_hashes**-0.5),
             )
 
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -25,7 +25,7 @@ class QuotientRemainderIdentifier(ComposedIdentifier):
         num_buckets: rows of R, at most as many as there are ids.
         operation: ∘, of multiply, add and concat; R has half of the numbers under concat, Q the other half.
         dropout: share of the ids that are made absent in a training step, in [0, 1).
-        embeddings_stddev: standard deviation of the initial vectors; 1/sqrt(dim) when None.
+        embeddings_stddev: standard deviation of the initial vectors; 0.1/sqrt(dim) when None.
 
     Raises:
         UsageError: a number out of range, an unknown operation, or a concatenation of less than two numbers.
@@ -53,7 +53,7 @@ class QuotientRemainderIdentifier(ComposedIdentifier):
                 "all ids"
             )
         self.operation = operation
-        stddev, quotients = embeddings_stddev or dim**-0.5, -(-size // num_buckets)
+        stddev, quotients = self._stddev, -(-size // num_buckets)
         # so that the vectors have that deviation: of a product's factors one has 1, of two summands each its share
         dims = (dim - dim // 2, dim // 2) if operation == "concat" else (dim, dim)
         stddevs = {"multiply": (stddev, 1.0), "add": (stddev * 0.5**0.5,) * 2, "concat": (stddev, stddev)}[operation]
