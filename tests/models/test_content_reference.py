@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,8 +23,15 @@ def tables(model):
     )
 
 
+@functools.cache
+def looked_at():
+    """A model that no test changes, and its tables."""
+    model = made().model
+    return model, tables(model)
+
+
 def test_content_that_no_step_changes():
-    encoders = made().model.candidate_tower.encoders
+    encoders = looked_at()[0].candidate_tower.encoders
     assert set(fixed_content(encoders)) == FIXED
     encoders = made(text_mode="finetuned", image_mode="finetuned").model.candidate_tower.encoders
     assert fixed_content(encoders) == ["look"]
@@ -30,11 +39,11 @@ def test_content_that_no_step_changes():
 
 @pytest.mark.parametrize("name", ["look", "photo", "genre"])
 def test_rows_are_encoded_whatever_the_size_of_a_batch(name):
-    model = made().model
+    model, own = looked_at()
     rows = np.array([4, 2, 29, 0, 11])
-    whole = encoded(model.candidate_tower, tables(model), name, rows)
-    parts = encoded(model.candidate_tower, tables(model), name, rows, batch_size=2)
-    inputs = {key: tf.constant(array[rows]) for key, array in tables(model)[name].items()}
+    whole = encoded(model.candidate_tower, own, name, rows)
+    parts = encoded(model.candidate_tower, own, name, rows, batch_size=2)
+    inputs = {key: tf.constant(array[rows]) for key, array in own[name].items()}
     expected = inputs if "vector" in inputs else model.candidate_tower.encoders[name](inputs)
     for found in (whole, parts):
         np.testing.assert_allclose(found[0], expected["vector"], rtol=1e-5, atol=1e-6)
@@ -43,13 +52,14 @@ def test_rows_are_encoded_whatever_the_size_of_a_batch(name):
 
 @pytest.mark.parametrize("options", [{}, {"candidate_id": False}, {"loss": "sampled_softmax", "global_batch_size": 32}])
 def test_graphs_are_of_the_known_candidates_or_of_all_where_there_are_no_ids(options):
-    model = made(**options).model
+    model = made(**options).model if options else looked_at()[0]
+    own = tables(model) if options else looked_at()[1]
     assert has_graphs(model.candidate_tower) and model.needs_catalogue
     rows = np.arange(30) if "candidate_id" in options else np.flatnonzero(catalogue().train.counts() > 0)
     graphs = model.candidate_tower.fusion.content_graphs
     assert set(graphs) == FIXED
     for name, graph in graphs.items():
-        vectors, present = encoded(model.candidate_tower, tables(model), name, rows)
+        vectors, present = encoded(model.candidate_tower, own, name, rows)
         expected = np.where(
             present[:, None], vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), 0
         )
@@ -59,7 +69,7 @@ def test_graphs_are_of_the_known_candidates_or_of_all_where_there_are_no_ids(opt
 
 def test_what_a_catalogue_lacks_is_absent():
     model = made().model
-    some = {name: {key: array[10:] for key, array in part.items()} for name, part in tables(model).items()}
+    some = {name: {key: array[10:] for key, array in part.items()} for name, part in looked_at()[1].items()}
     keep_reference(model.candidate_tower, some)
     graph = model.candidate_tower.fusion.content_graphs["look"]
     kept = np.abs(graph.reference.numpy()).max(axis=1) > 0

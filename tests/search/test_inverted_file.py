@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.graphs import _graphs_as_saved  # noqa: F401
 from tfmmrec.search.cell_centers import cell_centers
 from tfmmrec.search.cells import Cells
 from tfmmrec.search.exact import ExactIndex
