@@ -52,34 +52,38 @@ def main() -> None:
     """Runs the benchmark and prints what it found."""
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--seeds", type=int, default=3, help="how many, from --seed on: of catalogue and training")
+    options.add_argument("--models", default=",".join(MODELS), help="which of them, separated by commas")
     options.add_argument("--epochs", type=int, help="at most so many; the zoo's default unless given")
     options.add_argument("--size", type=int, help="candidates of a catalogue; the demo's unless given")
     options.add_argument("--keep", type=Path, metavar="FOLDER", help="keep each row here, and go on from those kept")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here")
     arguments = options.parse_args()
+    if unknown := sorted(set(arguments.models.split(",")) - set(MODELS)):
+        options.error(f"--models: {', '.join(unknown)} is none of {', '.join(MODELS)}")
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     found = _measure(seeds, arguments)
-    tables = "\n".join(_markdown(name, found[name]) for name in CATALOGUES)
+    tables = "\n".join(_markdown(model, catalogues) for model, catalogues in found.items())
     print(tables, file=sys.stderr)
     if arguments.markdown:
         arguments.markdown.write_text(tables, encoding="utf-8")
-    publish({"k": K, "seeds": list(seeds), "catalogues": found, "machine": machine()}, arguments.json)
+    publish({"k": K, "seeds": list(seeds), "models": found, "machine": machine()}, arguments.json)
 
 
 def _measure(seeds: range, arguments: argparse.Namespace) -> dict:
-    """Catalogue -> model -> way -> metric -> spread over the seeds."""
+    """Model -> catalogue -> way -> metric -> spread over the seeds."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # every model is traced anew, which it would warn of
     values: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     sizes = {} if arguments.size is None else {"num_candidates": arguments.size}
+    asked = [(model, way) for model in arguments.models.split(",") for way in MODELS[model]]
     own = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     with tempfile.TemporaryDirectory() as temporary:
         keep = arguments.keep or Path(temporary) / "kept"
         for seed in seeds:
             for catalogue, write in CATALOGUES.items():
                 dataset = _without_media(write(Path(temporary) / catalogue / f"{seed}", seed=seed, **sizes))
-                for model, way in [(model, way) for model, ways in MODELS.items() for way in ways]:
+                for model, way in asked:
                     name = f"{dataset.fingerprint[:12]}-{model}-{way.replace('/', '-')}-{seed}.json"
                     row = kept(keep / name, partial(_trained, dataset, model, way, seed, own))
                     values.setdefault((catalogue, model, way), []).append(row)
@@ -87,7 +91,7 @@ def _measure(seeds: range, arguments: argparse.Namespace) -> dict:
     found: dict = {}
     for (catalogue, model, way), rows in values.items():
         spreads = {metric: spread([row[metric] for row in rows]) for metric in rows[0]}
-        found.setdefault(catalogue, {}).setdefault(model, {})[way] = spreads
+        found.setdefault(model, {}).setdefault(catalogue, {})[way] = spreads
     return found
 
 
@@ -124,25 +128,16 @@ def _trained(dataset: Dataset, model: str, way: str, seed: int, own: dict) -> di
     }
 
 
-def _markdown(catalogue: str, models: dict) -> str:
-    heads = [
-        f"{catalogue}: ids",
-        "id_only: parameters of ids",
-        "warm",
-        "two_tower: parameters of ids",
-        "warm",
-        "cold",
-    ]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for way in WAYS:
+def _markdown(model: str, catalogues: dict) -> str:
+    parts = ["warm"] if model == "id_only" else ["warm", "cold"]
+    columns = [": parameters of ids", *(f", {part}" for part in parts)]
+    heads = [f"{name}{column}" for name in catalogues for column in columns]
+    lines = [f"| {model}: Recall@{K} / NDCG@{K} | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for way in MODELS[model]:
         cells = [way.replace("quotient_remainder", "quotient, remainder")]
-        for model, parts in (("id_only", ["warm"]), ("two_tower", ["warm", "cold"])):
-            if way not in models[model]:
-                cells += [""] * (1 + len(parts))
-                continue
-            found, whole = models[model][way], models[model]["table"]
-            cells.append(_parameters(found, whole))
-            cells += [f"{_cell(found[f'{part} recall'])} / {_cell(found[f'{part} ndcg'])}" for part in parts]
+        for ways in catalogues.values():
+            cells.append(_parameters(ways[way], ways["table"]))
+            cells += [f"{_cell(ways[way][f'{part} recall'])} / {_cell(ways[way][f'{part} ndcg'])}" for part in parts]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
