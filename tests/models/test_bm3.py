@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -60,10 +62,17 @@ def bootstrap(model, queries, candidates, content):
     return losses
 
 
-@pytest.mark.parametrize("options", [{"num_layers": 2}, {"loss": "full_softmax"}])
-def test_towers_give_what_the_whole_graph_gives(options):
+@functools.cache
+def fitted_by(**options):
+    """After two steps."""
     fitted = made(**options)
     fitted.fit(2)
+    return fitted
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"loss": "full_softmax"}])
+def test_towers_give_what_the_whole_graph_gives(options):
+    fitted = fitted_by(**options)
     vectors = of_whole_graph(fitted.model, options.get("num_layers", 1))
     queries, candidates = (times(fitted.model.predictor, found) for found in vectors)
     if fitted.model.normalize:
@@ -78,8 +87,7 @@ def test_towers_give_what_the_whole_graph_gives(options):
 
 
 def test_a_query_outside_the_graph_is_its_history_s():
-    fitted = made()
-    fitted.fit(1)
+    fitted = fitted_by(num_layers=2)
     table = fitted.embedder.history_vectors()
     inputs = {"id": {"row": tf.constant([-1])}, "history": {"rows": tf.constant([[3, 7, -1]])}}
     found = fitted.model.embed_queries(inputs, tf.constant(table))

@@ -34,9 +34,15 @@ def of_whole_graph(model):
     return queries, candidates
 
 
-def test_towers_give_what_the_whole_graphs_give():
+@pytest.fixture(scope="module")
+def fitted():
+    """After two steps."""
     fitted = made(modality_weights=WEIGHTS)
     fitted.fit(2)
+    return fitted
+
+
+def test_towers_give_what_the_whole_graphs_give(fitted):
     queries, candidates = of_whole_graph(fitted.model)
     known = catalogue().train.counts() > 0
     found_candidates, found_queries = fitted.vectors()
@@ -45,9 +51,7 @@ def test_towers_give_what_the_whole_graphs_give():
     assert (np.abs(found_candidates[~known]).max(axis=1) > 0).all()  # by their content
 
 
-def test_a_query_outside_the_graph_is_its_history_s():
-    fitted = made()
-    fitted.fit(1)
+def test_a_query_outside_the_graph_is_its_history_s(fitted):
     table = fitted.embedder.history_vectors()
     inputs = {"id": {"row": tf.constant([-1])}, "history": {"rows": tf.constant([[3, 7, -1]])}}
     found = fitted.model.embed_queries(inputs, tf.constant(table))
@@ -106,8 +110,8 @@ def test_a_step_draws_edges_and_rather_those_between_few():
 
 
 def test_tables_are_made_of_all_edges():
-    assert made(edge_dropout=0.0).model.training_graph({}) is not None
     whole, pruned = made(edge_dropout=0.0), made(edge_dropout=0.9)
+    assert whole.model.training_graph({}) is not None
     for one in (whole, pruned):
         one.model.materialize()
     np.testing.assert_array_equal(whole.embedder.candidates(), pruned.embedder.candidates())

@@ -63,6 +63,14 @@ def exported_cascade(ranking_run, song_run, song_dataset, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def exported_ranker(ranking_run, song_dataset, tmp_path_factory):
+    """The ranking model alone."""
+    from tfmmrec.serving.export import export_run
+
+    return export_run(ranking_run, tmp_path_factory.mktemp("exports") / "ranking", song_dataset)
+
+
+@pytest.fixture(scope="session")
 def song_server(exported, tmp_path_factory):
     """A development server of the exported songs, version 3; `told` is what it reported."""
     from tfmmrec.serving.development_server import DevelopmentServer, ServerOptions

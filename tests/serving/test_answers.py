@@ -18,12 +18,11 @@ def model(exported):
 
 @pytest.fixture(scope="module")
 def garments(tmp_path_factory):
-    """A catalogue with pictures, and its exported model."""
+    """A catalogue with pictures, and its exported model, which looks at no features of queries."""
     folder = tmp_path_factory.mktemp("fashion")
     dataset = fashion(folder / "data")
-    return dataset, load_exported(
-        export_run(untrained_run(dataset, folder / "run", candidate_id=False), dataset=dataset)
-    )
+    run = untrained_run(dataset, folder / "run", candidate_id=False, query_features=False)
+    return dataset, load_exported(export_run(run, dataset=dataset))
 
 
 NOT_GIVEN = "the query's features (about, tastes, age) were not given: add --dataset or --feature NAME=VALUE"
@@ -86,9 +85,11 @@ def test_an_unknown_query_gets_the_popular_and_is_told(model):
     assert "these are the most popular candidates" in found.notes[1]
 
 
-def test_a_model_that_looks_at_no_features_asks_for_none(song_dataset, tmp_path):
-    run = untrained_run(song_dataset, tmp_path / "run", "history_only")
-    assert answer(load_exported(export_run(run, dataset=song_dataset)), query_id="q1").notes == []
+def test_a_model_that_looks_at_no_features_asks_for_none(garments):
+    dataset, model = garments
+    assert dataset.schema.queries.features
+    found = answer(model, query_id=dataset.queries.ids[1].as_py())
+    assert (found.source, found.notes) == ("query", [])
 
 
 def test_values_that_the_model_does_not_know_are_named(model):
@@ -256,7 +257,7 @@ def test_two_stages_answer_as_one_model(exported_cascade):
     assert answer(model, text="slow fast").source == "content"
 
 
-def test_a_ranking_model_alone_finds_nothing(ranking_run, song_dataset, tmp_path):
-    model = load_exported(export_run(ranking_run, tmp_path / "out", song_dataset))
+def test_a_ranking_model_alone_finds_nothing(exported_ranker):
+    model = load_exported(exported_ranker)
     with pytest.raises(UsageError, match=r"ranker is a ranking model, .* finds nothing by itself; .* --retriever RUN"):
         answer(model, query_id="q1")

@@ -89,12 +89,12 @@ def test_the_door_is_checked_first(tmp_path, song_run):
     assert not (tmp_path / "run" / "export").exists()
 
 
-def test_a_ranking_model_alone(ranking_run, song_dataset, tmp_path):
-    model = load_exported(export_run(ranking_run, tmp_path / "out", song_dataset))
+def test_a_ranking_model_alone(exported_ranker):
+    model = load_exported(exported_ranker)
     about = model.about
     assert (about["kind"], about["model"], "retriever" in about) == ("ranking", "ranker", False)
     assert about["signatures"] == ["serving_default", "score", "embed_candidate"] == list(model.signatures)
-    assert (tmp_path / "out" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+    assert (exported_ranker / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
     found = model.ask("score", query_id="q1", candidate_id="s3")["scores"]
     assert np.isfinite(found) and found == model.ask("serving_default", query_id="q1", candidate_id="s3")["scores"]
 

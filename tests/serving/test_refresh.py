@@ -145,14 +145,14 @@ def test_removed_candidates_are_gone_everywhere(smaller, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_ranking_model_alone(ranking_run, song_dataset, tmp_path):
+def test_a_ranking_model_alone(ranking_run, exported_ranker, song_dataset, tmp_path):
     """Its histories pool the candidates' parts; without histories it knows no candidates."""
     old = export_run(ranking_run, tmp_path / "old", first_candidates(song_dataset, LESS))
     table = write_candidates(tmp_path / "new.parquet", song_dataset, [25, 26, 27, 28, 29])
     done = refresh_index(old, tmp_path / "new", table, ["s4"])
     assert (done.added, done.unchanged, done.removed) == (4, 1, 1)
     new = load_exported(tmp_path / "new")
-    whole = load_exported(export_run(ranking_run, tmp_path / "whole", song_dataset))
+    whole = load_exported(exported_ranker)
     expected = np.delete(indexed_tables(whole.module.index, [f"s{i}" for i in range(30)])["parts"], 4, axis=0)
     found = indexed_tables(new.module.index, new.candidates["candidate_id"].to_pylist())["parts"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
