@@ -23,8 +23,10 @@ LOSSES = [
     ModelCase("mined negatives of ids", "two_tower", {**IDS, "loss": "bpr", "negatives": "mined", "num_mined": 3}),
     ModelCase("popular negatives of ids", "two_tower", {**IDS, **SAMPLED, "negatives": "popularity"}),
 ]
-IN_LOSSES = {"full softmax", "bpr", "hinge", "mixed negatives", "mined negatives"}
+IN_LOSSES = {"full softmax", "bpr", "hinge", "mixed negatives", "mined negatives", "gru"}
 """Cases of `CASES` whose losses stand above; what else is in them each row has by itself."""
+OF_ROWS = {"late", "hybrid", "transformer"}
+"""Cases that differ from `two_tower` in what becomes of a single row alone."""
 
 
 def optimizer():
@@ -65,7 +67,9 @@ def test_four_replicas(case, replicas):
 
 @pytest.mark.parametrize(
     "case",
-    quick_or_slow([c for c in CASES if c.name not in IN_LOSSES], [named("two_tower"), named("multimodal_graph")]),
+    quick_or_slow(
+        [c for c in CASES if c.name not in IN_LOSSES | OF_ROWS], [named("two_tower"), named("multimodal_graph")]
+    ),
     ids=by_name,
 )
 def test_every_model(case, replicas):
