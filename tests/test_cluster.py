@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tfmmrec.cluster import num_workers, read_cluster, worker_index_of, write_cluster
+from tfmmrec.cluster import has_servers, num_workers, read_cluster, worker_index_of, write_cluster
 from tfmmrec.types import UsageError
 
 TWO = {"worker": ["one:1", "two:2"]}
@@ -69,6 +69,37 @@ def test_what_is_written_is_read(config):
     write_cluster(["10.0.0.1:2222", "10.0.0.2:2222"], 1)
     expected = {"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 1}}
     assert read_cluster() == expected
+
+
+@pytest.mark.parametrize(
+    ("index", "server_index", "task"),
+    [
+        (0, None, {"type": "chief", "index": 0}),
+        (2, None, {"type": "worker", "index": 1}),
+        (None, 1, {"type": "ps", "index": 1}),
+    ],
+)
+def test_beside_servers_the_first_worker_is_the_chief(config, index, server_index, task):
+    config(None)
+    write_cluster(["a:1", "b:2", "c:3"], index, ["d:4", "e:5"], server_index)
+    jobs = {"chief": ["a:1"], "worker": ["b:2", "c:3"], "ps": ["d:4", "e:5"]}
+    assert read_cluster() == {"cluster": jobs, "task": task} and has_servers(read_cluster())
+    assert not has_servers(None) and not has_servers({"cluster": TWO, "task": task})
+
+
+@pytest.mark.parametrize(
+    ("workers", "servers", "told"),
+    [
+        (["a:1", "b:2"], ["c"], "servers must be host:port, separated by commas, got 'c'"),
+        (["a:1", "b:2"], ["b:2"], "every process needs an address of its own, got a:1, b:2, b:2"),
+        (["a:1"], ["b:2"], "beside servers there must be two workers or more"),
+    ],
+)
+def test_servers_that_cannot_be(config, workers, servers, told):
+    config(None)
+    with pytest.raises(UsageError, match=told):
+        write_cluster(workers, 0, servers)
+    assert read_cluster() is None
 
 
 @pytest.mark.parametrize(

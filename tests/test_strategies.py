@@ -1,8 +1,10 @@
+import json
+
 import pytest
 import tensorflow as tf
 
 from tfmmrec import strategies
-from tfmmrec.strategies import make_strategy
+from tfmmrec.strategies import is_helper, make_strategy, uses_servers
 from tfmmrec.types import UsageError
 
 
@@ -62,7 +64,7 @@ def test_mirrored_takes_the_gpus_where_there_are_some(gpus, number):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(UsageError, match="strategy must be auto, cpu, mirrored or multiworker, got 'everywhere'"):
+    with pytest.raises(UsageError, match="strategy must be auto, .*multiworker or parameter_server, got 'everywhere'"):
         make_strategy("everywhere")
 
 
@@ -81,3 +83,27 @@ def test_workers_come_first_of_all(monkeypatch, name):
     with pytest.raises(UsageError, match="must be made before TensorFlow has computed anything in this process"):
         make_strategy(name)
     assert make_strategy("cpu").num_replicas_in_sync == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("chief", "parameter_server", False),
+        ("worker", "parameter_server", True),
+        ("ps", "auto", True),
+        ("ps", "cpu", False),
+    ],
+)
+def test_who_helps_a_chief(monkeypatch, kind, name, expected):
+    jobs = {"chief": ["a:1"], "worker": ["b:2"], "ps": ["c:3"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": {"type": kind, "index": 0}}))
+    assert is_helper(name) == expected and uses_servers(name) == (name != "cpu")
+
+
+@pytest.mark.parametrize("missing", ["chief", "worker", "ps"])
+def test_parameter_servers_need_a_whole_cluster(monkeypatch, missing):
+    jobs = {job: [f"{job}:1"] for job in ("chief", "worker", "ps") if job != missing}
+    task = {"type": next(iter(jobs)), "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": task}))
+    with pytest.raises(UsageError, match="strategy parameter_server needs to know its cluster: set TF_CONFIG with one"):
+        make_strategy("parameter_server")

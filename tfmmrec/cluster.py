@@ -2,6 +2,7 @@
 
     {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}
 
+With parameter servers the cluster also has one `chief` and a list `ps`.
 See "Distributed training with Keras", tensorflow.org/tutorials/distribute/multi_worker_with_keras.
 """
 
@@ -55,24 +56,45 @@ def worker_index_of(cluster: dict[str, Any] | None) -> int:
     return len(cluster["cluster"].get("chief", [])) + cluster["task"]["index"]
 
 
-def write_cluster(workers: Sequence[str], index: int) -> None:
+def has_servers(cluster: dict[str, Any] | None) -> bool:
+    """Whether there are parameter servers."""
+    return bool({} if cluster is None else cluster["cluster"].get("ps"))
+
+
+def write_cluster(
+    workers: Sequence[str], index: int | None, servers: Sequence[str] = (), server_index: int | None = None
+) -> None:
     """Sets `TF_CONFIG` of this process.
 
     Args:
-        workers: `host:port` of every worker, the same list in each of them; the first is the chief.
-        index: which of them this is, from 0.
+        workers: `host:port` of every worker, the same list in each process; the first is the chief, which with
+            parameter servers only tells the others what to do.
+        index: which of them this is, from 0; None for a parameter server.
+        servers: `host:port` of every parameter server.
+        server_index: which of them this is, from 0; None for a worker.
 
     Raises:
-        UsageError: an address that is none, or comes twice; no such worker.
+        UsageError: an address that is none, or comes twice; no such worker or server.
     """
-    for address in workers:
+    for address in (*workers, *servers):
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-            raise UsageError(f"workers must be host:port, separated by commas, got {address!r}")
-    if len(set(workers)) < len(workers):
-        raise UsageError(f"every worker needs an address of its own, got {', '.join(workers)}")
-    if not 0 <= index < len(workers):
+            what = "workers" if address in workers else "servers"
+            raise UsageError(f"{what} must be host:port, separated by commas, got {address!r}")
+    if len({*workers, *servers}) < len(workers) + len(servers):
+        what = "process" if servers else "worker"
+        raise UsageError(f"every {what} needs an address of its own, got {', '.join([*workers, *servers])}")
+    if server_index is not None and not 0 <= server_index < len(servers):
+        raise UsageError(f"this server's index must lie in 0 to {len(servers) - 1}, got {server_index}")
+    if server_index is None and not 0 <= index < len(workers):
         raise UsageError(f"this worker's index must lie in 0 to {len(workers) - 1}, got {index}")
-    os.environ[VARIABLE] = json.dumps(
-        {"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": index}}
-    )
+    jobs, task = {"worker": list(workers)}, {"type": "worker", "index": index}
+    if servers:
+        if len(workers) < 2:
+            raise UsageError(f"beside servers there must be two workers or more, the first tells the others: {workers}")
+        jobs = {"chief": [workers[0]], "worker": list(workers[1:]), "ps": list(servers)}
+        if server_index is not None:
+            task = {"type": "ps", "index": server_index}
+        else:
+            task = {"type": "worker", "index": index - 1} if index else {"type": "chief", "index": 0}
+    os.environ[VARIABLE] = json.dumps({"cluster": jobs, "task": task})

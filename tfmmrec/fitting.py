@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfmmrec.callbacks.by_epoch import ProgressByEpoch, RefreshByEpoch
 from tfmmrec.callbacks.keeper import Keeper
 from tfmmrec.callbacks.mine_negatives import MineNegatives, mined_by
 from tfmmrec.callbacks.progress_bar import ProgressBar
@@ -19,8 +21,11 @@ from tfmmrec.data.accumulated_batches import accumulated
 from tfmmrec.data.batches import BatchStream, InteractionBatches, Tables
 from tfmmrec.data.interactions import Interactions
 from tfmmrec.data.query_batches import QueryBatches
+from tfmmrec.data.remote_batches import RemoteBatches
 from tfmmrec.embedding import Embedder
 from tfmmrec.optimizers import make_optimizer
+from tfmmrec.parameter_servers.placement import write_placement
+from tfmmrec.parameter_servers.plain_weights import begin_with, plain_copy
 from tfmmrec.preparation import Prepared
 from tfmmrec.runs import history_length
 from tfmmrec.training_options import TrainingOptions
@@ -74,18 +79,16 @@ class Fitting:
             keep_best: also keep the weights of the best epoch.
 
         Returns:
-            What was kept, and the model with the weights of the last epoch.
+            What was kept, and the model with the weights of the last epoch, in this process.
         """
-        options = self.options
+        options, model = self.options, self._built(interactions)
         with self.workers.strategy.scope():
-            model = self.build(interactions)
-            self.prepared.give(model)
-            if self.start is not None:
-                transfer_weights(self.start, model)
             stream = accumulated(self._stream(model, interactions), options.accumulate_steps)
             steps = options.steps_per_epoch or stream.steps_per_epoch
             model.compile(optimizer=make_optimizer(model, options, steps))
             model.optimizer.build(model.trainable_variables)
+        if self.workers.has_servers:
+            write_placement(model, self.run)
         if model.needs_catalogue:
             model.set_catalogue(self.prepared.candidate_tables)
         if model.needs_graph:
@@ -105,7 +108,8 @@ class Fitting:
         first = keeper.attach(model, resume=resume)
         callbacks = [*self._own_callbacks(model, phase, interactions, valid), *self.callbacks, keeper]
         if self._shows:
-            callbacks.append(ProgressBar(TITLES[phase], stream.batch_size, epochs * steps, first * steps))
+            bar = ProgressBar(TITLES[phase], stream.batch_size, epochs * steps, first * steps)
+            callbacks.append(ProgressByEpoch(bar, steps) if self.workers.has_servers else bar)
         if first < epochs and not keeper.finished:
             model.fit(
                 self._batches(stream, first * steps),
@@ -115,7 +119,28 @@ class Fitting:
                 callbacks=callbacks,
                 verbose=0,
             )
+        if self.workers.has_servers:
+            shutil.rmtree(self._folder("batches"), ignore_errors=True)
+            model = plain_copy(model, lambda: self.build(interactions), self._folder("end"))
         return keeper, model
+
+    def _built(self, interactions: Interactions) -> tf.keras.Model:
+        """The model with what it begins with; of parameter servers it is put together here, and then theirs."""
+        with contextlib.nullcontext() if self.workers.has_servers else self.workers.strategy.scope():
+            model = self.build(interactions)
+            self.prepared.give(model)
+            if self.start is not None:
+                transfer_weights(self.start, model)
+        if not self.workers.has_servers:
+            return model
+        plain = model
+        with self.workers.strategy.scope():
+            model = self.build(interactions)
+        begin_with(plain, model, self._folder("begin"))
+        return model
+
+    def _folder(self, name: str) -> Path:
+        return self.run / "checkpoints" / name
 
     @property
     def _shows(self) -> bool:
@@ -131,7 +156,9 @@ class Fitting:
             history_length(model),
             options.seed,
         )
-        callbacks = [RefreshHistory(embedder, options.refresh_steps)] if model.history_table is not None else []
+        refresh = RefreshHistory(embedder, options.refresh_steps)
+        refresh = RefreshByEpoch(refresh) if self.workers.has_servers else refresh
+        callbacks = [refresh] if model.history_table is not None else []
         if mined_by(model) is not None:
             callbacks.append(MineNegatives(embedder, interactions, options.mine_every))
         callbacks += settling(model, embedder, interactions)
@@ -153,6 +180,13 @@ class Fitting:
     def _batches(self, stream: BatchStream, first_step: int):
         """What `fit` reads: the global batches, or of several workers the distributed dataset of their shares."""
         workers = self.workers
+        if workers.has_servers:
+            remote = RemoteBatches(stream, self._folder("batches"))
+            remote.write()
+            own = tf.distribute.coordinator.experimental_get_current_worker_index
+            return tf.keras.utils.experimental.DatasetCreator(
+                lambda context: remote.dataset(first_step, own(), workers.num_helpers)
+            )
         if workers.number == 1:
             return stream.dataset(first_step)
         return workers.strategy.distribute_datasets_from_function(

@@ -6,6 +6,7 @@ RUN/
   .lock                   held by the process that trains
   state.json              which phase a training is in, for --resume
   start.json              what was taken of the run it begins with, where it begins with one
+  servers.json            which parameter server holds what, where there are some
   encoders/               vectors of our own cached encoders, and their weights
   checkpoints/{select,refit}/   where a killed training goes on
   checkpoints/final       the weights
@@ -54,6 +55,29 @@ class RunConfig(BaseModel):
     finished: bool = False
     num_epochs: int = 0
     validation: dict[str, float] = {}
+
+
+def new_config(
+    dataset: Dataset,
+    model: str,
+    hyperparameters: dict[str, Any] | None,
+    options: BaseModel,
+    dataset_config: str | None,
+    start_from: str | Path | None,
+) -> RunConfig:
+    """The config of a run that begins; arguments as `train` has them."""
+    return RunConfig(
+        run_id=uuid.uuid4().hex,
+        version=tfmmrec.__version__,
+        model=model,
+        hyperparameters=hyperparameters or {},
+        options=options.model_dump(),
+        data_schema=dataset.schema,
+        dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
+        dataset_config=dataset_config,
+        dataset_fingerprint=dataset.fingerprint,
+        start_from=None if start_from is None else str(Path(start_from).resolve()),
+    )
 
 
 def write_text(path: Path, text: str) -> None:

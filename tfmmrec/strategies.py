@@ -6,22 +6,29 @@ from functools import cache
 
 import tensorflow as tf
 
-from tfmmrec.cluster import num_workers, read_cluster
+from tfmmrec.cluster import has_servers, num_workers, read_cluster
 from tfmmrec.types import UsageError
 
+SHARD_BYTES = 256 * 1024
 
-def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+
+def make_strategy(name: str = "auto", shard_bytes: int = SHARD_BYTES) -> tf.distribute.Strategy:
     """A `tf.distribute` strategy by name.
 
     Args:
         name: `cpu` (one device), `mirrored` (all GPUs; without any, all logical CPU devices), `multiworker` (the same
-            on every process that `TF_CONFIG` names; to be made before TensorFlow has computed anything), or `auto`
-            (multiworker where `TF_CONFIG` names two workers or more, mirrored with two GPUs or more, else the default
-            device).
+            on every process that `TF_CONFIG` names; to be made before TensorFlow has computed anything),
+            `parameter_server` (the chief of a cluster with parameter servers makes it, at the same time; each worker
+            takes steps by itself, and matrices are cut up by rows over the servers), or `auto` (parameter_server where
+            `TF_CONFIG` names parameter servers, multiworker where it names two workers or more, mirrored with two GPUs
+            or more, else the default device).
+        shard_bytes: a matrix is cut into no smaller parts.
 
     Raises:
-        UsageError: an unknown name; `multiworker` without a cluster, or too late.
+        UsageError: an unknown name; `multiworker` or `parameter_server` without such a cluster, or too late.
     """
+    if uses_servers(name):
+        return _parameter_server(shard_bytes)
     if name == "multiworker" or (name == "auto" and num_workers(read_cluster()) > 1):
         return _multiworker()
     gpus = tf.config.list_logical_devices("GPU")
@@ -31,7 +38,33 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "mirrored":
         return _mirrored(gpus or tf.config.list_logical_devices("CPU"))
-    raise UsageError(f"strategy must be auto, cpu, mirrored or multiworker, got {name!r}")
+    raise UsageError(f"strategy must be auto, cpu, mirrored, multiworker or parameter_server, got {name!r}")
+
+
+def uses_servers(name: str) -> bool:
+    """Whether the strategy of this name has parameter servers."""
+    return name == "parameter_server" or (name == "auto" and has_servers(read_cluster()))
+
+
+def is_helper(name: str) -> bool:
+    """Whether this process only does what the chief of a strategy of this name tells it, see `serve`.
+
+    Raises:
+        UsageError: the strategy has parameter servers, and `TF_CONFIG` does not name chief, workers and servers.
+    """
+    return uses_servers(name) and _full_cluster()["task"]["type"] != "chief"
+
+
+def _full_cluster() -> dict:
+    cluster = read_cluster()
+    jobs = {} if cluster is None else cluster["cluster"]
+    if not all(jobs.get(job) for job in ("chief", "worker", "ps")):
+        raise UsageError(
+            "strategy parameter_server needs to know its cluster: set TF_CONFIG with one chief, workers and ps (see "
+            "tfmmrec/cluster.py), or give --workers host1:port,host2:port and --servers host3:port, and --worker-index "
+            "or --server-index"
+        )
+    return cluster
 
 
 def _mirrored(devices) -> tf.distribute.Strategy:
@@ -57,3 +90,25 @@ def _multiworker() -> tf.distribute.Strategy:
             "strategy multiworker must be made before TensorFlow has computed anything in this process: call "
             f"tfmmrec.strategies.make_strategy('multiworker') first thing ({error})"
         ) from error
+
+
+@cache
+def _parameter_server(shard_bytes: int) -> tf.distribute.Strategy:
+    num_servers = len(_full_cluster()["cluster"]["ps"])
+    sized = tf.distribute.experimental.partitioners.MinSizePartitioner(shard_bytes, num_servers)
+    try:
+        strategy = tf.distribute.ParameterServerStrategy(
+            tf.distribute.cluster_resolver.TFConfigClusterResolver(),
+            lambda shape, dtype: sized(shape, dtype) if len(shape) == 2 else [1] * len(shape),
+        )
+    except RuntimeError as error:
+        raise UsageError(
+            "strategy parameter_server must be made before TensorFlow has computed anything in this process: call "
+            f"tfmmrec.strategies.make_strategy('parameter_server') first thing ({error})"
+        ) from error
+    if strategy.num_replicas_in_sync > 1:
+        raise UsageError(
+            f"a worker takes one GPU beside parameter servers, found {strategy.num_replicas_in_sync}: start a worker "
+            "for each, with CUDA_VISIBLE_DEVICES"
+        )
+    return strategy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-import tfmmrec
 from tfmmrec.callbacks.keeper import best_weights, plain_states, set_plain_states
+from tfmmrec.cluster import read_cluster
 from tfmmrec.data.accumulated_batches import check_accumulation
 from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
@@ -22,6 +21,8 @@ from tfmmrec.embedding import Progress
 from tfmmrec.fitting import Fitting
 from tfmmrec.numerics import numerics
 from tfmmrec.optimizers import check_encoder_options
+from tfmmrec.parameter_servers.serving_process import serve
+from tfmmrec.parameter_servers.supported import check_supported
 from tfmmrec.preparation import Prepared, prepare
 from tfmmrec.run_lock import RunLock
 from tfmmrec.runs import (
@@ -29,13 +30,14 @@ from tfmmrec.runs import (
     RunConfig,
     build_model,
     load_run,
+    new_config,
     read_config,
     read_state,
     write_config,
     write_rows,
     write_text,
 )
-from tfmmrec.strategies import make_strategy
+from tfmmrec.strategies import is_helper, make_strategy
 from tfmmrec.training_options import TrainingOptions, check_monitor, options_of
 from tfmmrec.types import DataError, UsageError
 from tfmmrec.workers import Workers
@@ -79,7 +81,7 @@ def train(
         UsageError: unknown model, hyperparameter or `monitor`; the folder holds a run, or another process trains in it.
         FloatingPointError: the loss or the validation metric is no longer finite.
         DataError: nothing to train on; on resume, the dataset is another one.
-        RuntimeError: of several workers, another one is gone.
+        RuntimeError: of several processes, another one is gone.
     """
     run = Path(run)
     begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
@@ -88,7 +90,11 @@ def train(
         options = options_of(model, hyperparameters or {}, options, len(dataset.candidates))
     else:
         options = TrainingOptions(**begun.options)
-    workers = Workers(make_strategy(options.strategy))
+    if is_helper(options.strategy):
+        serve(read_cluster(), run)
+        return load_run(run)
+    workers = Workers(make_strategy(options.strategy, options.shard_bytes))
+    run = run.absolute() if workers.has_servers else run  # others write there, wherever they were started
     with RunLock(run) as lock, workers.together():
         training = _Training(dataset, run, workers, callbacks, progress, lock)
         if not workers.is_chief:
@@ -101,26 +107,11 @@ def train(
             else:
                 lock.check_new()
                 check_monitor(options.monitor, callbacks)
-                training.begin(_new_config(dataset, model, hyperparameters, options, dataset_config, start_from))
+                training.begin(new_config(dataset, model, hyperparameters, options, dataset_config, start_from))
         except BaseException:
             workers.agree([_FAILED])
             raise
         return training.execute()
-
-
-def _new_config(dataset, model, hyperparameters, options, dataset_config, start_from) -> RunConfig:
-    return RunConfig(
-        run_id=uuid.uuid4().hex,
-        version=tfmmrec.__version__,
-        model=model,
-        hyperparameters=hyperparameters or {},
-        options=options.model_dump(),
-        data_schema=dataset.schema,
-        dataset=None if dataset.root is None else str(Path(dataset.root).resolve()),
-        dataset_config=dataset_config,
-        dataset_fingerprint=dataset.fingerprint,
-        start_from=None if start_from is None else str(Path(start_from).resolve()),
-    )
 
 
 class _Training:
@@ -142,6 +133,8 @@ class _Training:
             self.statistics = compute_statistics(self.dataset)
             model = self._build()  # refuses wrong hyperparameters before anything is written
             check_encoder_options(model, self.options)
+            if self.workers.has_servers:
+                check_supported(self.config.model, model, self.options, self.callbacks)
             steps, size = self.options.accumulate_steps, self.options.batch_size
             check_accumulation(steps, size, self._parts[0], by_query=model.loss_name == "multinomial")
         self.lock.take()

@@ -19,7 +19,8 @@ class TrainingOptions(BaseModel):
         epochs: at most so many; fewer when the validation metric no longer rises.
         steps_per_epoch: updates between two validations and checkpoints, for a log whose pass is long; the next epoch
             goes on where one ended. A pass through the interactions when None.
-        batch_size: rows in a global batch: queries for the multinomial loss, interactions else.
+        batch_size: rows in a global batch: queries for the multinomial loss, interactions else. With parameter servers
+            of a step, which one worker takes.
         accumulate_steps: a step averages the gradients of so many batches and updates the weights once (gradient
             accumulation); what a loss compares within a batch, such as its negatives, stays within each. Rates and all
             other options count such steps, and an epoch has as many whole ones as fit in a pass; the rest of its
@@ -36,7 +37,8 @@ class TrainingOptions(BaseModel):
         unfreeze_every: epochs after which one more of their layers is trained, the last first; 0: all from the start.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
-        strategy: auto, cpu, mirrored or multiworker, see `make_strategy`.
+        strategy: auto, cpu, mirrored, multiworker or parameter_server, see `make_strategy`.
+        shard_bytes: parameter servers hold matrices in parts of so many bytes or more, at most one for each server.
         mixed_precision: none, float16 or bfloat16.
         patience: validations without a new best before the fit stops.
         monitor: the validation metric.
@@ -70,7 +72,8 @@ class TrainingOptions(BaseModel):
     unfreeze_every: int = Field(default=0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["auto", "cpu", "mirrored", "multiworker"] = "auto"
+    strategy: Literal["auto", "cpu", "mirrored", "multiworker", "parameter_server"] = "auto"
+    shard_bytes: int = Field(default=256 * 1024, ge=1)
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     patience: int = Field(default=5, ge=1)
     monitor: str = "val_ndcg@20"

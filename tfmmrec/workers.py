@@ -14,6 +14,8 @@ from tfmmrec.cluster import num_workers, read_cluster, worker_index_of
 class Workers:
     """The workers of a strategy; with any other strategy than multiworker, this process alone.
 
+    So is the chief of parameter servers: it alone runs Python, and tells the others what to compute.
+
     All of them call `agree`, `wait` and `synchronise` at the same places, or those that do wait for ever (as long as
     the others live: TensorFlow's coordination service ends a worker that lost another one).
 
@@ -23,11 +25,16 @@ class Workers:
     Attributes:
         number: how many there are.
         index: of this one, from 0; the first is the chief, which alone writes the run.
+        has_servers: whether the model lies on parameter servers.
+        num_helpers: workers that take steps for this one, beside parameter servers; else 0.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self.strategy = strategy
-        self.number, self.index = 1, 0
+        self.number, self.index, self.num_helpers = 1, 0, 0
+        self.has_servers = isinstance(strategy, tf.distribute.ParameterServerStrategy)
+        if self.has_servers:
+            self.num_helpers = len(read_cluster()["cluster"]["worker"])
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             cluster = read_cluster()
             self.number, self.index = max(num_workers(cluster), 1), worker_index_of(cluster)
@@ -43,11 +50,16 @@ class Workers:
         """What all do; where one is lost meanwhile, the others are told what to do.
 
         Raises:
-            RuntimeError: another worker is gone.
+            RuntimeError: another worker, or a parameter server, is gone.
         """
         try:
             yield
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            if self.has_servers:
+                raise RuntimeError(
+                    "a parameter server is gone, and a part of the model with it: start all processes again, with "
+                    f"--resume (resume=True). TensorFlow says: {error.message}"
+                ) from error
             if self.number == 1:
                 raise
             raise RuntimeError(

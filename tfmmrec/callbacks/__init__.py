@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = attach(
         "Keeper": "keeper",
         "MineNegatives": "mine_negatives",
         "ProgressBar": "progress_bar",
+        "ProgressByEpoch": "by_epoch",
+        "RefreshByEpoch": "by_epoch",
         "RefreshHistory": "refresh_history",
         "Settle": "settle",
         "Validation": "validation",

@@ -43,7 +43,11 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._steps += 1
+        self.advance(1, logs)
+
+    def advance(self, num_steps: int, logs=None) -> None:
+        """So many more steps are done."""
+        self._steps += num_steps
         self._bar.update(self._task, completed=self._steps, note=self._text(logs))
 
     def on_epoch_end(self, epoch, logs=None):

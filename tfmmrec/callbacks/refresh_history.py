@@ -26,15 +26,16 @@ class RefreshHistory(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self._num_steps() == 0:
-            self._refresh()
+            self.refresh()
 
     def on_train_batch_end(self, batch, logs=None):
         if self._num_steps() % self.every_steps == 0:
-            self._refresh()
+            self.refresh()
 
     def _num_steps(self) -> int:
         return int(self.model.optimizer.iterations.numpy())
 
-    def _refresh(self):
+    def refresh(self) -> None:
+        """Fills the table now."""
         if self.model.history_table is not None:
             self.model.history_table.assign(self.embedder.candidates())

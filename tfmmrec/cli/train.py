@@ -29,7 +29,8 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default=False)] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="auto, cpu, mirrored (all GPUs), or multiworker.", show_default=False)
+        str | None,
+        typer.Option(help="auto, cpu, mirrored (all GPUs), multiworker or parameter_server.", show_default=False),
     ] = None,
     workers: Annotated[
         str | None,
@@ -41,6 +42,17 @@ def train(
     ] = None,
     worker_index: Annotated[
         int | None, typer.Option(help="Which of the --workers this is, from 0.", show_default=False)
+    ] = None,
+    servers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT,...",
+            help="All parameter servers; the first of the --workers then only tells the others what to do.",
+            show_default=False,
+        ),
+    ] = None,
+    server_index: Annotated[
+        int | None, typer.Option(help="Which of the --servers this is, from 0.", show_default=False)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, batches and dropout.", show_default=False)] = None,
     mixed_precision: Annotated[str | None, typer.Option(help="none, float16 or bfloat16.", show_default=False)] = None,
@@ -68,12 +80,12 @@ def train(
     """
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.runs import read_config, read_start
-    from tfmmrec.strategies import make_strategy
+    from tfmmrec.strategies import is_helper, make_strategy
     from tfmmrec.training import train as fit
     from tfmmrec.transfer import describe_transfer
     from tfmmrec.workers import Workers
 
-    _set_cluster(workers, worker_index)
+    _set_cluster(workers, worker_index, servers, server_index)
     flags = {
         "epochs": epochs,
         "strategy": strategy,
@@ -87,8 +99,10 @@ def train(
     begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
     model = model or ("two_tower" if begun is None else begun.model)
     _, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
-    named_strategy = options.strategy if begun is None else begun.options["strategy"]
-    worker = Workers(make_strategy(named_strategy))  # before anything is computed
+    options = options if begun is None else type(options)(**begun.options)
+    if is_helper(options.strategy):
+        return _help(run)
+    worker = Workers(make_strategy(options.strategy, options.shard_bytes))  # before anything is computed
     named = None if config is None else str(config.resolve() if config.exists() else config)
     found = load_dataset(dataset, named)
     own, options = divide_settings(model, settings, flags, len(found.candidates))
@@ -124,13 +138,35 @@ def _note(issues, noted=frozenset()) -> frozenset:
     return noted | {(issue.kind, issue.where) for issue in issues}
 
 
-def _set_cluster(workers: str | None, worker_index: int | None) -> None:
+def _help(run: Path) -> dict[str, Any]:
+    """Serves the chief of a training with parameter servers until it is done."""
+    from tfmmrec.cluster import read_cluster
+    from tfmmrec.parameter_servers.serving_process import serve
+
+    cluster = read_cluster()
+    task = cluster["task"]
+    name = f"{'server' if task['type'] == 'ps' else 'worker'} {task['index'] + (task['type'] != 'ps')}"
+    console(stderr=True).print(f"{name}: waits for worker 0 and does what it says", markup=False, soft_wrap=True)
+    serve(cluster, run)
+    console().print(f"This was {name}; worker 0 wrote {run}.", markup=False, soft_wrap=True)
+    return {"run": str(run), "was": name}
+
+
+def _set_cluster(
+    workers: str | None, worker_index: int | None, servers: str | None = None, server_index: int | None = None
+) -> None:
     from tfmmrec.cluster import write_cluster
 
-    if (workers is None) != (worker_index is None):
-        raise UsageError("--workers and --worker-index go together: the list of all, and which of them this is")
+    if servers is None:
+        if server_index is not None:
+            raise UsageError("--server-index goes with --servers, the list of all")
+        if (workers is None) != (worker_index is None):
+            raise UsageError("--workers and --worker-index go together: the list of all, and which of them this is")
+    elif workers is None or (worker_index is None) == (server_index is None):
+        raise UsageError("--servers goes with --workers, and with either --worker-index or --server-index")
     if workers is not None:
-        write_cluster([address.strip() for address in workers.split(",")], worker_index)
+        listed = [[one.strip() for one in (part or "").split(",") if one.strip()] for part in (workers, servers)]
+        write_cluster(listed[0], worker_index, listed[1], server_index)
 
 
 def _check_same(begun, model: str, wanted: dict[str, Any], given: set[str]) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.vocabulary import VocabularyLookup
+from tfmmrec.sharded_tables import rows_of
 from tfmmrec.types import Embedded, UsageError
 
 
@@ -65,7 +66,7 @@ class CategoryEncoder(Encoder):
         codes = inputs["codes"]  # [batch, values]
         known, rows = codes >= 0, tf.maximum(codes, 0)
         mask = tf.cast(known, self.compute_dtype)
-        sequence = tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)
+        sequence = tf.cast(rows_of(self.embeddings, rows), self.compute_dtype)
         count = tf.reduce_sum(mask, axis=1, keepdims=True)
         vector = tf.reduce_sum(sequence * mask[..., None], axis=1) / tf.maximum(count, 1.0)
         return {

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.vocabulary import VocabularyLookup
 from tfmmrec.randomness import RandomDraws
+from tfmmrec.sharded_tables import rows_of
 from tfmmrec.types import Embedded, UsageError
 
 
@@ -71,7 +72,7 @@ class IdentifierEncoder(Encoder):
         if training and self.dropout > 0.0:
             present = present & (self.draws(tf.shape(rows)) >= self.dropout)
         known = tf.maximum(rows, 0)
-        vector = tf.gather(self.embeddings, known)  # [batch, dim]
+        vector = rows_of(self.embeddings, known)  # [batch, dim]
         vector = tf.cast(vector, self.compute_dtype) * tf.cast(present, self.compute_dtype)[:, None]
         weights = tf.cast(present, tf.float32)
         return {"vector": vector, "present": present, "terms": known[:, None], "term_weights": weights[:, None]}

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.vocabulary import VocabularyLookup
+from tfmmrec.sharded_tables import rows_of
 from tfmmrec.types import Embedded, UsageError
 
 _NOT_A_WORD = r"[^\p{L}\p{N}]+"
@@ -94,7 +95,7 @@ class TextEncoder(Encoder):
         weights = tf.gather(self.word_weights, rows) * tf.cast(mask, tf.float32)
         norm = tf.sqrt(tf.reduce_sum(tf.square(weights), axis=1, keepdims=True))
         weights = weights / tf.maximum(norm, 1e-6)
-        sequence = tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)  # [batch, max_words, dim]
+        sequence = tf.cast(rows_of(self.embeddings, rows), self.compute_dtype)  # [batch, max_words, dim]
         vector = tf.linalg.matvec(sequence, tf.cast(weights, self.compute_dtype), transpose_a=True)  # [batch, dim]
         return {
             "vector": vector,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.text import split_words
 from tfmmrec.encoders.vocabulary import VocabularyLookup
+from tfmmrec.sharded_tables import rows_of
 from tfmmrec.types import Embedded, UsageError
 
 _END = ". "  # of a character text: what follows is another one
@@ -59,7 +60,7 @@ class WordTable(tf.keras.layers.Layer):
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
         """Tokens `[batch, n]` -> their embeddings `[batch, n, dim]`; those of padding mean nothing."""
         rows = tf.maximum(tf.cast(tokens, tf.int32) - 1, 0)
-        return tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)
+        return tf.cast(rows_of(self.embeddings, rows), self.compute_dtype)
 
     def get_config(self):
         return super().get_config() | {"vocabulary": self.vocabulary, "dim": self.dim, "idf": self.idf}

@@ -1,0 +1,63 @@
+import pytest
+import tensorflow as tf
+
+from tests.conformance.models import SAMPLED, ModelCase
+from tfmmrec.parameter_servers import check_supported
+from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
+
+
+def model(name="two_tower", **settings):
+    return ModelCase(name, name, SAMPLED | settings if name == "two_tower" else settings).build()
+
+
+@pytest.mark.parametrize("settings", [{}, {"negatives": "mixed"}, {"negatives": "popularity"}, {"loss": "bpr"}])
+def test_what_can_be_trained(settings):
+    check_supported("two_tower", model(**settings), TrainingOptions(), [tf.keras.callbacks.CSVLogger("unused.csv")])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("lightgcn", {}, "cannot train this: lightgcn is no model for it: take two_tower"),
+        ("linear_blend", {}, "linear_blend is no model for it"),
+        ("two_tower", {"loss": "multinomial"}, "the loss multinomial embeds all candidates in every step"),
+        ("two_tower", {"loss": "full_softmax"}, "the loss full_softmax embeds all candidates in every step"),
+        ("two_tower", {"negatives": "mined"}, "set negatives=mixed"),
+        ("two_tower", {"fusion": "graph"}, "fusion=graph reads the whole catalogue"),
+        ("two_tower", {"alignment": ["contrastive"]}, "leave alignment out"),
+        ("two_tower", {"identifier": "hashed"}, "set identifier=table"),
+        ("two_tower", {"count_frequencies": False}, "set count_frequencies=true"),
+    ],
+)
+def test_models_that_cannot(name, settings, told):
+    with pytest.raises(UsageError, match=told):
+        check_supported(name, model(name, **settings), TrainingOptions())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accumulate_steps": 2},
+        {"mixed_precision": "float16"},
+        {"deterministic": True},
+        {"optimizer": "lazy_adam"},
+        {"tensorboard": True},
+        {"refresh_steps": 50},
+    ],
+)
+def test_options_that_cannot(options):
+    (name,) = options
+    with pytest.raises(UsageError, match=f"cannot train this: .*{str(options[name]) if name[0] == 'm' else ''}"):
+        check_supported("two_tower", model(), TrainingOptions(**options))
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    class OfBatches(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    with pytest.raises(UsageError) as caught:
+        check_supported("two_tower", model(loss="multinomial"), TrainingOptions(accumulate_steps=2), [OfBatches()])
+    for told in ("multinomial", "accumulate_steps", "OfBatches has hooks of batches"):
+        assert told in str(caught.value)

@@ -1,0 +1,76 @@
+"""Which trainings can have parameter servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from tfmmrec.encoders.composed_identifier import ComposedIdentifier
+from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.losses.streaming_frequency import StreamingFrequency
+from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
+from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
+
+MODELS = ("two_tower", "id_only", "content_only", "history_only")
+
+
+def check_supported(
+    name: str, model: tf.keras.Model, options: TrainingOptions, callbacks: Sequence[tf.keras.callbacks.Callback] = ()
+) -> None:
+    """Refuses what workers that step by themselves cannot do, all at once.
+
+    Args:
+        name: of the model, in the zoo.
+        model: built.
+        options: of the training.
+        callbacks: the user's.
+
+    Raises:
+        UsageError: it says of each what to do.
+    """
+    found = [*_of_model(name, model), *_of_options(options)]
+    found += [
+        f"{type(callback).__name__} has hooks of batches, and here only epochs have; leave it out"
+        for callback in callbacks
+        if callback._implements_train_batch_hooks()
+    ]
+    if found:
+        raise UsageError("strategy parameter_server cannot train this: " + "; ".join(found))
+
+
+def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
+    if name not in MODELS:
+        yield f"{name} is no model for it: take {', '.join(MODELS)}"
+        return
+    if model.loss_name not in IN_BATCH_LOSSES:
+        yield f"the loss {model.loss_name} embeds all candidates in every step: set loss=sampled_softmax (bpr, hinge)"
+    if model.negatives.kind == "mined":
+        yield "mined negatives are looked for between steps: set negatives=mixed"
+    if model.needs_catalogue and not model.negatives.draws and model.loss_name in IN_BATCH_LOSSES:
+        yield "fusion=graph reads the whole catalogue: take another fusion"
+    if model.candidate_tower.alignments:
+        yield "alignments are not made for steps without order: leave alignment out"
+    if any(isinstance(part, StreamingFrequency) for part in model.submodules):
+        yield "frequencies of a stream are counted in order: set count_frequencies=true"
+    if any(isinstance(part, ComposedIdentifier) for part in model.submodules):
+        yield "ids that share rows are not made for tables in parts: set identifier=table"
+    for part in model.submodules:
+        if isinstance(part, Encoder) and part.handle is not None and part.mode != "cached":
+            yield f"the pretrained encoder {part.name!r} would be read from the servers in every step: set mode cached"
+
+
+def _of_options(options: TrainingOptions) -> Iterator[str]:
+    if options.accumulate_steps > 1:
+        yield "accumulate_steps has no use where every worker steps by itself: leave it out"
+    if options.optimizer == "lazy_adam":
+        yield "lazy_adam is not made for tables in parts: set optimizer=adam"
+    if options.mixed_precision == "float16":
+        yield "float16's loss scale goes by the step before: set mixed_precision=bfloat16 or none"
+    if options.deterministic:
+        yield "steps come in no fixed order: leave deterministic out"
+    if options.tensorboard:
+        yield "TensorBoard's logs are not written: leave tensorboard out"
+    if options.refresh_steps != TrainingOptions.model_fields["refresh_steps"].default:
+        yield "the history table is refreshed after every epoch: set steps_per_epoch in refresh_steps' place"
