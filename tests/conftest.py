@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,17 @@ import tfmmrec  # noqa: E402, F401  (before TensorFlow, which the test modules i
 
 ROOT = Path(__file__).parents[1]
 NUM_LOGICAL_CPUS = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--until", type=float, metavar="SECONDS", help="seconds since 1970 after which no test begins")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where a run must not take longer, what is left is skipped, and counted as such."""
+    until = item.config.getoption("--until")
+    if until is not None and time.time() > until:
+        pytest.skip("the run's time was up")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
