@@ -8,6 +8,7 @@ from tfmmrec.data.statistics import compute_statistics
 from tfmmrec.fitting import Fitting
 from tfmmrec.preparation import Prepared
 from tfmmrec.training_options import TrainingOptions
+from tfmmrec.types import UsageError
 from tfmmrec.workers import Workers
 from tfmmrec.zoo import ZOO
 
@@ -51,3 +52,12 @@ def test_without_validation_data_the_last_epoch_counts(fitting):
     make, (part, _) = fitting
     keeper, _ = make(steps_per_epoch=2).fit("refit", part, None, 2, resume=False, keep_best=False)
     assert keeper.best_epoch == 2 and not any(name.startswith("val_") for row in keeper.rows for name in row)
+
+
+def test_what_a_tpu_cannot_train_is_refused_before(fitting, monkeypatch):
+    make, (part, valid) = fitting
+    monkeypatch.setattr("tfmmrec.fitting.on_tpu", lambda strategy: True)  # none is here: all but the device itself
+    with pytest.raises(UsageError, match="optimizer=lazy_adam reads which rows a batch has"):
+        make(optimizer="lazy_adam").fit("select", part, valid, 1, resume=False, keep_best=False)
+    keeper, model = make().fit("select", part, valid, 1, resume=False, keep_best=False)
+    assert model.whole_gradients and len(keeper.rows) == 1

@@ -64,7 +64,7 @@ def test_mirrored_takes_the_gpus_where_there_are_some(gpus, number):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(UsageError, match="strategy must be auto, .*multiworker or parameter_server, got 'everywhere'"):
+    with pytest.raises(UsageError, match="strategy must be auto, cpu, .*parameter_server or tpu, got 'everywhere'"):
         make_strategy("everywhere")
 
 
@@ -83,6 +83,19 @@ def test_workers_come_first_of_all(monkeypatch, name):
     with pytest.raises(UsageError, match="must be made before TensorFlow has computed anything in this process"):
         make_strategy(name)
     assert make_strategy("cpu").num_replicas_in_sync == 1
+
+
+def test_a_tpu_that_is_not_there(monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    with pytest.raises(UsageError, match="strategy tpu found no TPU on this machine: start it on a TPU VM"):
+        make_strategy("tpu")
+    monkeypatch.setenv("TPU_NAME", "elsewhere")
+    with pytest.raises(UsageError, match="on the TPU of the machine it runs on, .* TPU_NAME is 'elsewhere'"):
+        make_strategy("tpu")
+
+
+def test_other_strategies_are_on_no_tpu():
+    assert not strategies.on_tpu(make_strategy("cpu"))
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,11 @@ from tfmmrec.parameter_servers.placement import write_placement
 from tfmmrec.parameter_servers.plain_weights import begin_with, plain_copy
 from tfmmrec.preparation import Prepared
 from tfmmrec.runs import history_length
+from tfmmrec.static_shapes import check_static_shapes
+from tfmmrec.strategies import on_tpu
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.transfer import transfer_weights
+from tfmmrec.types import UsageError
 from tfmmrec.workers import Workers
 
 TITLES = {"select": "choosing the epoch", "refit": "refit on all of train"}
@@ -80,19 +83,23 @@ class Fitting:
 
         Returns:
             What was kept, and the model with the weights of the last epoch, in this process.
+
+        Raises:
+            UsageError: on a TPU, a model or an optimizer that cannot be trained there.
         """
-        options, model = self.options, self._built(interactions)
+        options, tpu = self.options, on_tpu(self.workers.strategy)
+        if tpu:
+            self._check_static_shapes(interactions)
+        model = self._built(interactions)
         with self.workers.strategy.scope():
             stream = accumulated(self._stream(model, interactions), options.accumulate_steps)
             steps = options.steps_per_epoch or stream.steps_per_epoch
             model.compile(optimizer=make_optimizer(model, options, steps))
             model.optimizer.build(model.trainable_variables)
+            model.whole_gradients = tpu
         if self.workers.has_servers:
             write_placement(model, self.run)
-        if model.needs_catalogue:
-            model.set_catalogue(self.prepared.candidate_tables)
-        if model.needs_graph:
-            model.set_graph(interactions)
+        self._complete(model, interactions)
         monitor = options.monitor if valid is not None else None
         keeper = Keeper(
             self.run / "checkpoints" / phase,
@@ -123,6 +130,21 @@ class Fitting:
             shutil.rmtree(self._folder("batches"), ignore_errors=True)
             model = plain_copy(model, lambda: self.build(interactions), self._folder("end"))
         return keeper, model
+
+    def _complete(self, model, interactions: Interactions) -> None:
+        if model.needs_catalogue:
+            model.set_catalogue(self.prepared.candidate_tables)
+        if model.needs_graph:
+            model.set_graph(interactions)
+
+    def _check_static_shapes(self, interactions: Interactions) -> None:
+        """Traces a step of a model of its own, on the host, before the TPU is asked for anything."""
+        if self.options.optimizer == "lazy_adam":
+            raise UsageError("optimizer=lazy_adam reads which rows a batch has, a TPU cannot: take optimizer=adam")
+        model = self.build(interactions)
+        self.prepared.give(model)
+        self._complete(model, interactions)
+        check_static_shapes(model, self._stream(model, interactions).batch(0))
 
     def _built(self, interactions: Interactions) -> tf.keras.Model:
         """The model with what it begins with; of parameter servers it is put together here, and then theirs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import tensorflow as tf
@@ -21,11 +22,13 @@ def make_strategy(name: str = "auto", shard_bytes: int = SHARD_BYTES) -> tf.dist
             `parameter_server` (the chief of a cluster with parameter servers makes it, at the same time; each worker
             takes steps by itself, and matrices are cut up by rows over the servers), or `auto` (parameter_server where
             `TF_CONFIG` names parameter servers, multiworker where it names two workers or more, mirrored with two GPUs
-            or more, else the default device).
+            or more, else the default device), `tpu` (all cores of the TPU of this machine, a TPU VM; never run on
+            one so far).
         shard_bytes: a matrix is cut into no smaller parts.
 
     Raises:
-        UsageError: an unknown name; `multiworker` or `parameter_server` without such a cluster, or too late.
+        UsageError: an unknown name; `multiworker` or `parameter_server` without such a cluster, or too late;
+            `tpu` without a TPU.
     """
     if uses_servers(name):
         return _parameter_server(shard_bytes)
@@ -38,7 +41,9 @@ def make_strategy(name: str = "auto", shard_bytes: int = SHARD_BYTES) -> tf.dist
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "mirrored":
         return _mirrored(gpus or tf.config.list_logical_devices("CPU"))
-    raise UsageError(f"strategy must be auto, cpu, mirrored, multiworker or parameter_server, got {name!r}")
+    if name == "tpu":
+        return _tpu()
+    raise UsageError(f"strategy must be auto, cpu, mirrored, multiworker, parameter_server or tpu, got {name!r}")
 
 
 def uses_servers(name: str) -> bool:
@@ -89,6 +94,32 @@ def _multiworker() -> tf.distribute.Strategy:
         raise UsageError(
             "strategy multiworker must be made before TensorFlow has computed anything in this process: call "
             f"tfmmrec.strategies.make_strategy('multiworker') first thing ({error})"
+        ) from error
+
+
+def on_tpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether steps under a strategy are compiled for a TPU."""
+    return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+@cache
+def _tpu() -> tf.distribute.Strategy:
+    """Of this machine's TPU alone: Python makes the batches in this process, which a remote TPU's host does not run."""
+    name = os.environ.get("TPU_NAME", "local")
+    if name != "local":
+        raise UsageError(
+            f"strategy tpu trains on the TPU of the machine it runs on, since batches are made there, but TPU_NAME is "
+            f"{name!r}: start the training on the TPU VM itself, with TPU_NAME=local or without it"
+        )
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            "strategy tpu found no TPU on this machine: start it on a TPU VM, with the TensorFlow build for TPUs, or "
+            f"take another strategy (TensorFlow says: {said})"
         ) from error
 
 

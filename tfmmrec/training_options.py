@@ -37,7 +37,7 @@ class TrainingOptions(BaseModel):
         unfreeze_every: epochs after which one more of their layers is trained, the last first; 0: all from the start.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
-        strategy: auto, cpu, mirrored, multiworker or parameter_server, see `make_strategy`.
+        strategy: auto, cpu, mirrored, multiworker, parameter_server or tpu, see `make_strategy`.
         shard_bytes: parameter servers hold matrices in parts of so many bytes or more, at most one for each server.
         mixed_precision: none, float16 or bfloat16.
         patience: validations without a new best before the fit stops.
@@ -72,7 +72,7 @@ class TrainingOptions(BaseModel):
     unfreeze_every: int = Field(default=0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["auto", "cpu", "mirrored", "multiworker", "parameter_server"] = "auto"
+    strategy: Literal["auto", "cpu", "mirrored", "multiworker", "parameter_server", "tpu"] = "auto"
     shard_bytes: int = Field(default=256 * 1024, ge=1)
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     patience: int = Field(default=5, ge=1)

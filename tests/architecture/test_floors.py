@@ -29,6 +29,7 @@ FLOORS = (
         "sharded_tables",
         "singular_vectors",
         "sparse_graph",
+        "static_shapes",
     ),
     ("data",),
     ("encoders", "fusion", "alignment", "losses", "metrics"),

@@ -158,9 +158,10 @@ def test_a_run_goes_on_with_its_own_data_only(data, tmp_path, capsys):
         (["--set", "fusion=middle"], "fusion must be one of early, late, hybrid"),
         (["--epochs", "0"], "epochs: Input should be greater than or equal to 1 (found 0)"),
         (
-            ["--strategy", "tpu"],
-            "strategy: Input should be 'auto', 'cpu', 'mirrored', 'multiworker' or",
+            ["--strategy", "gpu"],
+            "strategy: Input should be 'auto', 'cpu', 'mirrored', 'multiworker', 'parameter_server' or 'tpu'",
         ),
+        (["--strategy", "tpu"], "strategy tpu found no TPU on this machine"),
         (["--epochs", "2", "--set", "epochs=3"], "epochs is given by --set and by its own flag"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],

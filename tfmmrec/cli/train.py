@@ -30,7 +30,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default=False)] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="auto, cpu, mirrored (all GPUs), multiworker or parameter_server.", show_default=False),
+        typer.Option(help="auto, cpu, mirrored (all GPUs), multiworker, parameter_server or tpu.", show_default=False),
     ] = None,
     workers: Annotated[
         str | None,

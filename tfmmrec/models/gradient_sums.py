@@ -33,6 +33,11 @@ def whole_rows(gradient: Gradient) -> Gradient:
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
+def whole_gradient(gradient: Gradient) -> tf.Tensor | None:
+    """A gradient of the variable's own shape: one in rows has zeros for all others."""
+    return None if gradient is None else tf.convert_to_tensor(gradient)
+
+
 def tensors_of(gradients: Sequence[Gradient]) -> list[tf.Tensor]:
     """All tensors that gradients consist of."""
     return [part for part in tf.nest.flatten(list(gradients), expand_composites=True) if part is not None]

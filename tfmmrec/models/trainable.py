@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfmmrec.models.finetuned import check_finetuned
-from tfmmrec.models.gradient_sums import divided, summed, tensors_of, whole_rows
+from tfmmrec.models.gradient_sums import divided, summed, tensors_of, whole_gradient, whole_rows
 from tfmmrec.types import DataError, UsageError
 
 
@@ -29,6 +29,7 @@ class Trainable(tfrs.Model):
     kind = "retrieval"
     needs_graph = False  # whether training begins with `set_graph` and tables are kept with `materialize`
     settles = False  # whether it is trained beside a `Settle`
+    whole_gradients = False  # whether tables have gradients of their own shape, as a TPU wants them, and not by rows
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -97,6 +98,8 @@ class Trainable(tfrs.Model):
         gradients = tape.gradient(scaled, self.trainable_variables)
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
+        if self.whole_gradients:
+            gradients = [whole_gradient(gradient) for gradient in gradients]
         return gradients, self._report(loss * replicas, regularization)
 
     def _apply(self, gradients: list, variables: list) -> None:
