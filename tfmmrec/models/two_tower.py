@@ -18,7 +18,7 @@ from tfmmrec.models.content_reference import has_graphs, keep_reference
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES, Candidates, NegativeOptions, of_all_replicas, row_losses
 from tfmmrec.models.step_parts import Retrieval, StepCandidates
 from tfmmrec.models.trainable import Trainable
-from tfmmrec.sharded_tables import local_rows
+from tfmmrec.sharded_tables import is_cut, local_rows
 from tfmmrec.towers import Tower
 from tfmmrec.types import UsageError
 
@@ -146,8 +146,10 @@ class TwoTower(Trainable):
     def embed_queries(self, inputs: Mapping, table: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Query features -> `[batch, dim]`. `table` holds the vectors that a history pools, see `embed_history`."""
         if self._has_history:
-            table, rows = local_rows(table, inputs["history"]["rows"])
-            inputs = dict(inputs) | {"history": dict(inputs["history"]) | {"table": table, "rows": rows}}
+            history = dict(inputs["history"]) | {"table": table}
+            if is_cut(table):
+                history["table"], history["rows"] = local_rows(table, history["rows"])
+            inputs = dict(inputs) | {"history": history}
         return self.query_tower(inputs, training=training)
 
     def embed_candidates(self, inputs: Mapping, training: bool = False, rows: tf.Tensor | None = None) -> tf.Tensor:
