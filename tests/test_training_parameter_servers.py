@@ -32,6 +32,7 @@ SETTINGS = [
     "num_negatives=20",
     "normalize=true",
     "learning_rate=0.003",
+    "optimizer=lazy_adam",
     "batch_size=32",
     "save_seconds=0",
     "patience=99",

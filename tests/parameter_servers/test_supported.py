@@ -41,7 +41,6 @@ def test_models_that_cannot(name, settings, told):
         {"accumulate_steps": 2},
         {"mixed_precision": "float16"},
         {"deterministic": True},
-        {"optimizer": "lazy_adam"},
         {"tensorboard": True},
         {"refresh_steps": 50},
     ],

@@ -64,8 +64,6 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
 def _of_options(options: TrainingOptions) -> Iterator[str]:
     if options.accumulate_steps > 1:
         yield "accumulate_steps has no use where every worker steps by itself: leave it out"
-    if options.optimizer == "lazy_adam":
-        yield "lazy_adam is not made for tables in parts: set optimizer=adam"
     if options.mixed_precision == "float16":
         yield "float16's loss scale goes by the step before: set mixed_precision=bfloat16 or none"
     if options.deterministic:
