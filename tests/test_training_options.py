@@ -24,7 +24,7 @@ def test_they_come_back_from_a_record():
         ("weight_decay", -0.1),
         ("clip_norm", 0.0),
         ("seed", -1),
-        ("strategy", "tpu"),
+        ("strategy", "horovod"),
         ("mixed_precision", "float8"),
         ("patience", 0),
         ("validate_every", 0),
