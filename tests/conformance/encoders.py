@@ -35,6 +35,7 @@ from tfmmrec.encoders import (
     SavedModelEncoder,
     SequenceHistoryEncoder,
     TextEncoder,
+    TpuIdentifier,
     VideoEncoder,
     VideoModelEncoder,
     WaveformModelEncoder,
@@ -114,6 +115,12 @@ ENCODERS: list[EncoderPart] = [
         lambda _: QuotientRemainderIdentifier(["a", "b", "7"], 4, 2, dropout=0.25),
         ["a", "b", "7"],
         ["", "c"],
+    ),
+    EncoderPart(
+        "identifier of a TPU",
+        lambda _: TpuIdentifier(["a", "b", "7"], 4, dropout=0.25, embeddings_stddev=0.3),
+        ["a", "b", "7"],
+        ["", "c", "A"],
     ),
     EncoderPart("category", lambda _: CategoryEncoder(CATEGORIES, 4), ["n", " s ", "e"], ["", "?", "N"]),
     EncoderPart(

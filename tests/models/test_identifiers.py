@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.conformance.models import catalogue, statistics
-from tfmmrec.encoders import HashedIdentifier, IdentifierEncoder, QuotientRemainderIdentifier
+from tfmmrec.encoders import HashedIdentifier, IdentifierEncoder, QuotientRemainderIdentifier, TpuIdentifier
 from tfmmrec.models.field_towers import field_towers
 from tfmmrec.models.graph_candidates import GraphIdentifier
 from tfmmrec.models.identifiers import identifier_encoder
@@ -10,7 +10,13 @@ from tfmmrec.models.two_tower_builder import build_two_tower
 from tfmmrec.types import UsageError
 from tfmmrec.zoo import ZOO, check_hyperparameters
 
-KINDS = {"table": IdentifierEncoder, "hashed": HashedIdentifier, "quotient_remainder": QuotientRemainderIdentifier}
+KINDS = {
+    "table": IdentifierEncoder,
+    "hashed": HashedIdentifier,
+    "quotient_remainder": QuotientRemainderIdentifier,
+    "tpu_embedding": TpuIdentifier,
+}
+WHOLE = ("table", "tpu_embedding")
 SETTINGS = {"identifier", "identifier_buckets", "query_identifier_buckets"}
 
 
@@ -25,7 +31,7 @@ def test_an_encoder_by_its_name(kind):
     encoder = identifier_encoder(kind, ids, 4, dropout=0.25)
     assert type(encoder) is KINDS[kind] and encoder.name == "id"
     assert (encoder.vocabulary, encoder.dim, encoder.dropout) == (ids, 4, 0.25)
-    if kind != "table":
+    if kind not in WHOLE:
         assert encoder.num_buckets == 3  # a quarter, rounded up
         assert identifier_encoder(kind, ids, 4, 5).num_buckets == 5
         assert identifier_encoder(kind, [], 4).num_buckets == 1
@@ -34,7 +40,7 @@ def test_an_encoder_by_its_name(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_sides_of_a_model_have_them(kind):
-    buckets = {} if kind == "table" else {"identifier_buckets": 5, "query_identifier_buckets": 7}
+    buckets = {} if kind in WHOLE else {"identifier_buckets": 5, "query_identifier_buckets": 7}
     model = build(identifier=kind, identifier_dropout=0.5, query_identifier_dropout=0.75, **buckets)
     towers = [model.candidate_tower, model.history_tower, model.query_tower]
     ranker = field_towers(catalogue().schema, statistics(), 8, query_id=True, identifier=kind, **buckets)
@@ -59,10 +65,12 @@ def test_which_models_have_the_choice():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UsageError, match="identifier must be one of table, hashed, quotient_remainder, got 'hash'"):
+    with pytest.raises(UsageError, match="one of table, hashed, quotient_remainder, tpu_embedding, got 'hash'"):
         build(identifier="hash")
     with pytest.raises(UsageError, match="identifier_buckets=9, but identifier=table has a row for every id; take "):
         build(identifier_buckets=9)
+    with pytest.raises(UsageError, match="identifier_buckets=9, but identifier=tpu_embedding has a row for every id"):
+        build(identifier="tpu_embedding", identifier_buckets=9)
     with pytest.raises(UsageError, match="query_identifier_buckets=9, but the model has no id on that side"):
         build(identifier="hashed", query_identifier_buckets=9, query_id=None)  # there is a history
     with pytest.raises(UsageError, match="identifier_buckets=9, but the model has no id on that side; leave it out"):

@@ -27,6 +27,7 @@ def test_what_can_be_trained(settings):
         ("two_tower", {"fusion": "graph"}, "fusion=graph reads the whole catalogue"),
         ("two_tower", {"alignment": ["contrastive"]}, "leave alignment out"),
         ("two_tower", {"identifier": "hashed"}, "set identifier=table"),
+        ("two_tower", {"identifier": "tpu_embedding"}, "TPUEmbedding's tables have no parts: set identifier=table"),
         ("two_tower", {"count_frequencies": False}, "set count_frequencies=true"),
     ],
 )

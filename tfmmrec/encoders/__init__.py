@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "SavedModelEncoder": "saved_model",
         "SequenceHistoryEncoder": "sequence_history",
         "TextEncoder": "text",
+        "TpuIdentifier": "tpu_identifier",
         "VideoEncoder": "video",
         "VideoModelEncoder": "video_model",
         "VocabularyLookup": "vocabulary",

@@ -48,11 +48,13 @@ class IdentifierEncoder(Encoder):
         self.lookup = VocabularyLookup(self._ids, name=f"{self.name}_vocabulary")
         self.draws = RandomDraws(name="draws")
         self.num_terms = max(len(self._ids), 1)
-        self.embeddings = self.add_weight(
-            name="embeddings",
-            shape=[self.num_terms, dim],
-            initializer=tf.keras.initializers.RandomNormal(stddev=embeddings_stddev or dim**-0.5),
-        )
+        self.embeddings = self._table(tf.keras.initializers.RandomNormal(stddev=embeddings_stddev or dim**-0.5))
+
+    def _table(self, initializer: tf.keras.initializers.Initializer) -> tf.Variable:
+        return self.add_weight(name="embeddings", shape=[self.num_terms, self.dim], initializer=initializer)
+
+    def _vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        return rows_of(self.embeddings, rows)
 
     @property
     def vocabulary(self) -> list[str]:
@@ -72,7 +74,7 @@ class IdentifierEncoder(Encoder):
         if training and self.dropout > 0.0:
             present = present & (self.draws(tf.shape(rows)) >= self.dropout)
         known = tf.maximum(rows, 0)
-        vector = rows_of(self.embeddings, known)  # [batch, dim]
+        vector = self._vectors(known)  # [batch, dim]
         vector = tf.cast(vector, self.compute_dtype) * tf.cast(present, self.compute_dtype)[:, None]
         weights = tf.cast(present, tf.float32)
         return {"vector": vector, "present": present, "terms": known[:, None], "term_weights": weights[:, None]}

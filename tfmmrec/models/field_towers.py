@@ -42,7 +42,7 @@ def field_towers(
         identifier_dropout: share of candidate ids made absent in training, so that content learns to do without.
         query_identifier_dropout: the same for query ids.
         identifier: table (a row for each id), or hashed or quotient_remainder, where ids share fewer rows, see
-            `HashedIdentifier` and `QuotientRemainderIdentifier`; both sides' ids.
+            `HashedIdentifier` and `QuotientRemainderIdentifier`; tpu_embedding, see `TpuIdentifier`; both sides' ids.
         identifier_buckets: rows that candidate ids share; a quarter of the ids when None.
         query_identifier_buckets: the same for query ids.
         history_dropout: share of a history's entries left out in training.

@@ -8,10 +8,11 @@ from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.hashed_identifier import HashedIdentifier
 from tfmmrec.encoders.identifier import IdentifierEncoder
 from tfmmrec.encoders.quotient_remainder_identifier import QuotientRemainderIdentifier
+from tfmmrec.encoders.tpu_identifier import TpuIdentifier
 from tfmmrec.types import UsageError
 
 _SHARED: dict[str, type[Encoder]] = {"hashed": HashedIdentifier, "quotient_remainder": QuotientRemainderIdentifier}
-IDENTIFIERS: tuple[str, ...] = ("table", *_SHARED)
+IDENTIFIERS: tuple[str, ...] = ("table", *_SHARED, "tpu_embedding")
 
 
 def identifier_encoder(
@@ -28,7 +29,7 @@ def identifier_encoder(
         kind: a name of `IDENTIFIERS`.
         ids: the known ones.
         dim: size of their vectors.
-        num_buckets: rows of the shared table, of all kinds but table; a quarter of the ids when None.
+        num_buckets: rows of the shared table, of all kinds but table and tpu_embedding; a quarter of the ids when None.
         dropout: share of the ids made absent in training.
         table: the encoder that the kind table means.
 
@@ -37,6 +38,8 @@ def identifier_encoder(
     """
     if kind == "table":
         return table(ids, dim, dropout=dropout, name="id")
+    if kind == "tpu_embedding":
+        return TpuIdentifier(ids, dim, dropout=dropout, name="id")
     quarter = max(-(-len(ids) // 4), 1)
     return _SHARED[kind](ids, dim, quarter if num_buckets is None else num_buckets, dropout=dropout, name="id")
 
@@ -57,9 +60,9 @@ def check_identifiers(kind: str, buckets: dict[str, int | None], has_id: dict[st
     for name, asked in buckets.items():
         if asked is None:
             continue
-        if kind == "table":
+        if kind not in _SHARED:
             raise UsageError(
-                f"{name}={asked}, but identifier=table has a row for every id; take identifier=hashed or "
+                f"{name}={asked}, but identifier={kind} has a row for every id; take identifier=hashed or "
                 "quotient_remainder with it"
             )
         if not has_id[name]:

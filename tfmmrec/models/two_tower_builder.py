@@ -89,7 +89,8 @@ def build_two_tower(
         identifier_dropout: share of candidate ids made absent in training.
         query_identifier_dropout: the same for query ids.
         identifier: table (a row for each id), or hashed or quotient_remainder, where ids share fewer rows, see
-            `HashedIdentifier` and `QuotientRemainderIdentifier`; both sides' ids. fusion=graph and the like take table.
+            `HashedIdentifier` and `QuotientRemainderIdentifier`; tpu_embedding, see `TpuIdentifier`; both sides' ids.
+            fusion=graph and the like take table.
         identifier_buckets: rows that candidate ids share; a quarter of the ids when None.
         query_identifier_buckets: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.

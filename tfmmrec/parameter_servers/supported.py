@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmmrec.encoders.composed_identifier import ComposedIdentifier
 from tfmmrec.encoders.encoder import Encoder
+from tfmmrec.encoders.tpu_identifier import TpuIdentifier
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.training_options import TrainingOptions
@@ -56,6 +57,8 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
         yield "frequencies of a stream are counted in order: set count_frequencies=true"
     if any(isinstance(part, ComposedIdentifier) for part in model.submodules):
         yield "ids that share rows are not made for tables in parts: set identifier=table"
+    if any(isinstance(part, TpuIdentifier) for part in model.submodules):
+        yield "TPUEmbedding's tables have no parts: set identifier=table"
     for part in model.submodules:
         if isinstance(part, Encoder) and part.handle is not None and part.mode != "cached":
             yield f"the pretrained encoder {part.name!r} would be read from the servers in every step: set mode cached"
