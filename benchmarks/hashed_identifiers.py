@@ -82,7 +82,7 @@ def _measure(seeds: range, arguments: argparse.Namespace) -> dict:
         keep = arguments.keep or Path(temporary) / "kept"
         for seed in seeds:
             for catalogue, write in CATALOGUES.items():
-                dataset = _without_media(write(Path(temporary) / catalogue / f"{seed}", seed=seed, **sizes))
+                dataset = without_media(write(Path(temporary) / catalogue / f"{seed}", seed=seed, **sizes))
                 for model, way in asked:
                     name = f"{dataset.fingerprint[:12]}-{model}-{way.replace('/', '-')}-{seed}.json"
                     row = kept(keep / name, partial(_trained, dataset, model, way, seed, own))
@@ -95,7 +95,7 @@ def _measure(seeds: range, arguments: argparse.Namespace) -> dict:
     return found
 
 
-def _without_media(folder: Path) -> Dataset:
+def without_media(folder: Path) -> Dataset:
     """A catalogue's dataset without the features that a network must learn to see or to hear."""
     config = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))
     features = config["candidates"]["features"]
