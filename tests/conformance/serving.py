@@ -66,6 +66,8 @@ RANKING_CASES: dict[str, ServedCase] = {
 }
 """Each is exported alone, and behind a retrieval model."""
 
+REWRITTEN = ("every kind of feature", "ranker")
+"""Cases whose graphs are run as a server rewrites them: the one with the most kinds of operations, and a cascade."""
 QUICK = ("two_tower", "every kind of feature", "ranker")
 """What `make test` tries: every export costs some 15 seconds of a processor until it has answered."""
 
@@ -99,10 +101,23 @@ def make_run(case: ServedCase, dataset: Dataset, folder: Path) -> Run:
     return run
 
 
-def ask_stock_runtime(questions: list[tuple[Path, list]], folder: Path) -> list[list[dict[str, np.ndarray]]]:
-    """Runs `stock_runtime.py` in a process of its own, which finds no project to import."""
+def as_it_is(path: Path) -> bool:
+    """That an exported model's graph is not rewritten, as `ask_stock_runtime` asks for it."""
+    return False
+
+
+def ask_stock_runtime(
+    questions: list[tuple[Path, list]], folder: Path, rewritten: Callable[[Path], bool] = lambda path: True
+) -> list[list[dict[str, np.ndarray]]]:
+    """Runs `stock_runtime.py` in a process of its own, which finds no project to import.
+
+    Args:
+        questions: exported models, and the (signature, inputs) that each is asked.
+        folder: for what the processes tell each other.
+        rewritten: of an exported model, whether its graph is rewritten first, as a server's is.
+    """
     requests, answers = folder / "requests.pickle", folder / "answers.pickle"
-    requests.write_bytes(pickle.dumps([(str(path), asked) for path, asked in questions]))
+    requests.write_bytes(pickle.dumps([(str(path), asked, rewritten(path)) for path, asked in questions]))
     environment = {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
     }

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tests.conformance.serving import (
     DATASETS,
     RANKING_CASES,
+    REWRITTEN,
     PythonModel,
     ServedCase,
     ask_stock_runtime,
@@ -67,7 +68,7 @@ def case(request, first, tmp_path_factory):
     for served, where, asked in ((cascade, "cascade", requests), (alone, "alone", alone_requests)):
         tf.saved_model.save(served, str(folder / where), signatures=served.signatures_to_save)
         questions.append((folder / where, [(signature, inputs) for (signature, _), inputs in asked.items()]))
-    answers = ask_stock_runtime(questions, folder)
+    answers = ask_stock_runtime(questions, folder, lambda path: request.param in REWRITTEN)
     models = PythonModel(retriever, dataset), PythonModel(run, dataset)
     found = [dict(zip(asked, own, strict=True)) for asked, own in zip((requests, alone_requests), answers, strict=True)]
     return Answered(*models, requests, defaults, *found)

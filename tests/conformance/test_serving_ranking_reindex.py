@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tests.conformance.reindexing import reindex
-from tests.conformance.serving import PythonModel, ask_stock_runtime, cascade_scores, check_ranking, pair_scores
+from tests.conformance.serving import (
+    PythonModel,
+    as_it_is,
+    ask_stock_runtime,
+    cascade_scores,
+    check_ranking,
+    pair_scores,
+)
 from tests.serving.catalogue import songs, untrained_run
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.inputs import ListLengths
@@ -37,7 +44,13 @@ def answered(tmp_path_factory):
     defaults = {name: made.default for name, made in served.inputs("score").items()}
     models = PythonModel(first, many, few), PythonModel(run, many, few), PythonModel(run, few)
     names = "cascade", "new cascade", "alone", "new alone"
-    return models, defaults, asked, of_pair, dict(zip(names, ask_stock_runtime(questions, folder), strict=True))
+    return (
+        models,
+        defaults,
+        asked,
+        of_pair,
+        dict(zip(names, ask_stock_runtime(questions, folder, as_it_is), strict=True)),
+    )
 
 
 def test_a_history_pools_the_new_parts(answered):

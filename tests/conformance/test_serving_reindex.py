@@ -7,7 +7,7 @@ import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.conformance.reindexing import reindex
-from tests.conformance.serving import PythonModel, ServedCase, ask_stock_runtime, check_ranking, make_run
+from tests.conformance.serving import PythonModel, ServedCase, as_it_is, ask_stock_runtime, check_ranking, make_run
 from tests.serving.catalogue import songs
 from tfmmrec.serving.export import export_run
 
@@ -65,7 +65,9 @@ def test_every_answer_is_by_the_new_candidates(reindexed, tmp_path):
         ("recommend", {"query_id": np.array(["q1"]), "k": np.array([50], np.int32)}),
         ("embed_query", {"query_id": np.array(["q1"])}),
     ]
-    [[similar, recommended, popular, embedded, alone, embedded_alone]] = ask_stock_runtime([(new, requests)], tmp_path)
+    [[similar, recommended, popular, embedded, alone, embedded_alone]] = ask_stock_runtime(
+        [(new, requests)], tmp_path, as_it_is
+    )
     cosines = model.cosines(model.vectors[40:41] - model.vectors.mean(axis=0))[0]
     cosines[40] = -np.inf
     check_ranking(model, similar, 0, cosines, 50)
@@ -89,7 +91,7 @@ def test_a_new_candidate_in_a_history_counts(reindexed, tmp_path):
     length = dataset.schema.queries.history.length
     history = np.array([["s40"] + [""] * (length - 1)])
     request = [("embed_query", {"query_id": np.array([""]), "history": history})]
-    [[before], [after]] = ask_stock_runtime([(old, request), (new, request)], tmp_path)
+    [[before], [after]] = ask_stock_runtime([(old, request), (new, request)], tmp_path, as_it_is)
     nothing = np.array([[""] * length])
     empty = np.array([""])
     np.testing.assert_allclose(
