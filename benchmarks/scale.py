@@ -9,8 +9,8 @@ Seconds a step are the median of the last epochs' steps; memory is the peak of w
 that is sent and received once).
 
 The coefficients are fitted to the smaller runs alone, by least squares on relative errors with no coefficient below
-zero. The larger ones (`held_out`) are predicted by them: what the prediction is worth. `plan` carries it on to 10^9
-interactions, 10^8 queries and 10^8 candidates. docs/scale.md says what follows.
+zero. The larger ones (`held_out`) are predicted by them: what the prediction is worth. `far` carries it on to 10^9
+interactions, 10^8 queries and 10^8 candidates.
 """
 
 from __future__ import annotations
