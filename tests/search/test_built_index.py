@@ -6,6 +6,8 @@ from tfmmrec.search.built_index import build_index
 from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.search.inverted_file import InvertedFileIndex
+from tfmmrec.search.scann_cells import ScannCells
+from tfmmrec.types import UsageError
 
 RANDOM = np.random.default_rng(0)
 MIDDLES = 4 * RANDOM.normal(size=(30, 8))
@@ -36,6 +38,21 @@ def test_where_most_cells_would_be_read_all_candidates_are_scored(monkeypatch):
     monkeypatch.setattr(built_index, "IVF_FROM", 600)
     index, described = _build(vectors=RANDOM.normal(size=(600, 8)).astype(np.float32))
     assert type(index) is ExactIndex and described == {"kind": "exact"}
+
+
+def test_scann():
+    index, described = _build(kind="scann", cells=30, recall=0.9)
+    assert described == {"kind": "scann", "cells": 30, "probes": int(index.cells.probes)} | {
+        "queries": 30,
+        "recall@100": described["recall@100"],
+    }
+    assert described["recall@100"] >= 0.9 and described["probes"] < 30
+    assert isinstance(index.cells, ScannCells)
+
+
+def test_scann_needs_some_candidates():
+    with pytest.raises(UsageError, match="at least 16 candidates.*got 10 candidates and 3 cells; choose exact"):
+        build_index(IndexSettings(kind="scann"), (IDS[:10], VECTORS[:10]), lambda: QUERIES)
 
 
 @pytest.mark.parametrize("given", [{}, {"probes": 3}])

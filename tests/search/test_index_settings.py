@@ -1,4 +1,4 @@
-import importlib.util
+import sys
 
 import pytest
 
@@ -14,6 +14,7 @@ from tfmmrec.types import UsageError
         ({"cells": 0}, "at least 1 of its cells, got 0"),
         ({"probes": -1}, "at least 1 of its probes, got -1"),
         ({"recall": 0.0}, "above 0 and at most 1, got 0.0"),
+        ({"kind": "scann", "dtype": "float32"}, "codes of its own, so they cannot be float32"),
         ({"kind": "exact", "probes": 3}, "an exact index has no probes; leave them out, or choose ivf"),
     ],
 )
@@ -22,8 +23,8 @@ def test_what_cannot_be(settings, message):
         IndexSettings(**settings)
 
 
-@pytest.mark.parametrize(("found", "message"), [(None, r"pip install 'scann==1.4.2'"), (object(), "choose ivf")])
-def test_scann_is_refused(found, message, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
-    with pytest.raises(UsageError, match=message):
+def test_scann_is_refused_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scann", None)
+    monkeypatch.setitem(sys.modules, "scann.scann_ops.py.scann_ops", None)
+    with pytest.raises(UsageError, match=r"pip install 'tfmmrec\[scann\]'"):
         IndexSettings("scann")

@@ -13,6 +13,7 @@ from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.filters import Filters, best_candidates
 from tfmmrec.search.inverted_file import InvertedFileIndex
 from tfmmrec.search.question import by_cosines, by_products
+from tfmmrec.search.scann_cells import ScannCells
 
 SIZE, DIM, BATCH, NUM_CELLS = 900, 8, 3, 24
 VALUES = ["type=a", "type=b", "type=c", "colour=red", "colour=blue"]
@@ -22,7 +23,7 @@ VECTORS = (MIDDLES[RANDOM.integers(0, 12, SIZE)] + RANDOM.normal(size=(SIZE, DIM
 CODES = np.stack([RANDOM.choice([-1, 0, 1, 1, 1, 2], SIZE), RANDOM.choice([-1, 3, 4], SIZE)], axis=1).astype(np.int32)
 POPULARITY = RANDOM.permutation(SIZE).astype(np.float32)
 IDS = [f"c{row}" for row in range(SIZE)]
-KINDS = ["exact", "int8 1", "bfloat16 4", f"float32 {NUM_CELLS}"]
+KINDS = ["exact", "int8 1", "bfloat16 4", f"float32 {NUM_CELLS}", "scann 1"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,9 @@ def asked():
             index = ExactIndex(*arguments)
         else:
             dtype, probes = kind.split()
-            index = InvertedFileIndex(*arguments, cells=Cells(centers, int(probes), dtype))
+            is_scann = dtype == "scann"
+            cells = ScannCells(NUM_CELLS, int(probes)) if is_scann else Cells(centers, int(probes), dtype)
+            index = InvertedFileIndex(*arguments, cells=cells)
         found[kind] = _function(index)
     return found
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 Kind = Annotated[
-    str, typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), or scann.")
+    str,
+    typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), scann (own servers)."),
 ]
-Cells = Annotated[int | None, typer.Option(help="Cells of an ivf index; the root of the candidates by default.", min=1)]
+Cells = Annotated[int | None, typer.Option(help="Cells of ivf or scann; the root of the candidates by default.", min=1)]
 Probes = Annotated[
     int | None, typer.Option(help="Cells a query reads; by default as many as --index-recall needs.", min=1)
 ]

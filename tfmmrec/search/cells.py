@@ -54,6 +54,12 @@ class Cells(tf.Module):
         UsageError: no such dtype, or no probes.
     """
 
+    has_cosines = True
+    """Whether cells can be read where scores are cosines."""
+
+    num_rescored = 156
+    """How many more candidates than are asked for get their exact scores."""
+
     def __init__(self, centers: np.ndarray, probes: int, dtype: str = "int8", name: str = "cells"):
         super().__init__(name=name)
         if dtype not in DTYPES:
@@ -118,13 +124,16 @@ class Cells(tf.Module):
         found = tf.TensorArray(tf.int32, -(-size // step), infer_shape=False, element_shape=[None])
         return tf.while_loop(lambda start, _: start < size, part, (0, found), parallel_iterations=1)[1].concat()
 
-    def scan(self, vector: tf.Tensor, has_cosines: bool, num_cells: tf.Tensor) -> Scanned:
+    def scan(
+        self, vector: tf.Tensor, has_cosines: bool, num_cells: tf.Tensor, most: tf.Tensor | None = None
+    ) -> Scanned:
         """Products with the candidates of those cells whose mean score is highest.
 
         Args:
             vector: float32 `[1, dim]`.
             has_cosines: whether scores are cosines.
             num_cells: int32 scalar, how many.
+            most: so many of them would do; all are returned here, for choosing takes longer.
         """
         # the best first: of what comes later less is better than the best so far, and a choice among them takes less
         cells = tf.math.top_k(self.mean_scores(vector, has_cosines)[0], num_cells).indices

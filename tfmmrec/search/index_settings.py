@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 
 from tfmmrec.search.cells import DTYPES
+from tfmmrec.search.scann_ops import scann_ops
 from tfmmrec.types import UsageError
 
 KINDS = ("auto", "exact", "ivf", "scann")
@@ -21,15 +21,16 @@ class IndexSettings:
 
     Attributes:
         kind: exact scores all candidates; ivf the cells that are nearest to the query; auto is exact below 50,000
-            candidates, and where an inverted file would have to read more than a quarter of the cells; scann is for
-            servers of one's own, and no export writes it.
-        cells: of an ivf index; the root of the number of candidates when None.
+            candidates, and where an inverted file would have to read more than a quarter of the cells; scann has
+            the cells and codes of ScaNN, for servers that are built with its operations.
+        cells: of an ivf or scann index; the root of the number of candidates when None.
         probes: how many cells a query reads at first; when None the fewest that `recall` needs.
-        dtype: of the vectors in the cells: int8, bfloat16 or float32. Scores are in float32 all the same.
+        dtype: of the vectors in the cells of ivf: int8, bfloat16 or float32. Scores are in float32 all the same.
         recall: the part of the exact best 100 that queries of the dataset shall find.
 
     Raises:
-        UsageError: a kind or type that there is not, numbers out of their ranges, or scann.
+        UsageError: a kind or type that there is not, numbers out of their ranges, or scann where it is not
+            installed.
     """
 
     kind: str = "auto"
@@ -53,17 +54,6 @@ class IndexSettings:
         if self.kind == "exact" and chosen:
             raise UsageError(f"an exact index has no {' and no '.join(chosen)}; leave them out, or choose ivf")
         if self.kind == "scann":
-            _refuse_scann()
-
-
-def _refuse_scann() -> None:
-    if importlib.util.find_spec("scann") is None:
-        raise UsageError(
-            "an index of kind scann needs the package scann (pip install 'scann==1.4.2', for TensorFlow 2.20) and a "
-            "TensorFlow Serving built with its ops; ivf needs neither"
-        )
-    raise UsageError(
-        "scann is installed, but exports do not write its indexes, which stock TensorFlow Serving cannot run: choose "
-        "ivf, or put tensorflow_recommenders' ScaNN layer over an export's vectors and save it with "
-        'tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])'
-    )
+            if self.dtype != IndexSettings.dtype:
+                raise UsageError(f"ScaNN keeps codes of its own, so they cannot be {self.dtype}; leave the type out")
+            scann_ops()

@@ -11,9 +11,7 @@ from tfmmrec.search.exact import ExactIndex
 from tfmmrec.search.exact_head import exact_head
 from tfmmrec.search.filter_columns import Replacements
 from tfmmrec.search.question import Question
-
-RESCORED = 156
-"""How many more candidates than are asked for get their exact scores."""
+from tfmmrec.search.scann_cells import ScannCells
 
 WIDEST = 4
 """Beyond this part of all cells (1/4), reading them in pieces is slower than scoring all candidates."""
@@ -29,14 +27,14 @@ class InvertedFileIndex(ExactIndex):
     So there are always as many answers as an exact index would give. Popularity is ranked exactly.
 
     Args:
-        cells: without candidates.
+        cells: without candidates; `ScannCells` where the server has ScaNN's operations.
         Others as `ExactIndex` has them.
 
     Raises:
         UsageError: as `ExactIndex`.
     """
 
-    def __init__(self, *arguments, cells: Cells, name: str = "index", **tables):
+    def __init__(self, *arguments, cells: Cells | ScannCells, name: str = "index", **tables):
         self.cells = cells  # which the first replacement fills
         super().__init__(*arguments, name=name, **tables)
 
@@ -44,6 +42,8 @@ class InvertedFileIndex(ExactIndex):
         self, question: Question, admission: Admission, length: tf.Tensor, least: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `ExactIndex.head`, each row by itself; of equal scores any may come first."""
+        if not self._has_cells_for(question):
+            return super().head(question, admission, length, least)
         length = tf.convert_to_tensor(length)
         least = tf.fill([question.size], -float("inf")) if least is None else least
 
@@ -61,17 +61,20 @@ class InvertedFileIndex(ExactIndex):
         return tf.cond(question.size == 1, lambda: self._head(question, admission, length, least), called(several))
 
     def has_plain_head(self, question: Question) -> tf.Tensor:
-        """Whether `plain_head` can be asked, bool scalar: of any question."""
-        return question.size > 0
+        """Whether `plain_head` can be asked, bool scalar: of any question that the cells can be read for."""
+        return question.size > 0 if self._has_cells_for(question) else super().has_plain_head(question)
 
     def plain_head(
         self, question: Question, out: tf.Tensor, length: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """As `ExactIndex.plain_head`, from the cells that are read at first."""
+        if not self._has_cells_for(question):
+            return super().plain_head(question, out, length)
         probes = tf.minimum(self.cells.probes, self.cells.num_cells)
 
         def one(question: Question, out: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            rows, products = self.cells.scan(question.vectors, question.has_cosines, probes)
+            most = length + self.cells.num_rescored + _num_rows(out)
+            rows, products = self.cells.scan(question.vectors, question.has_cosines, probes, most)
             values, chosen = self._rescored(question, rows, self._scored(question, rows, products), out, length)
             return values, chosen, tf.size(chosen) == length
 
@@ -91,6 +94,9 @@ class InvertedFileIndex(ExactIndex):
     def arrays(self) -> dict[str, tf.Variable]:
         """Every variable by a name."""
         return super().arrays() | self.cells.arrays()
+
+    def _has_cells_for(self, question: Question) -> bool:
+        return self.cells.has_cosines or not question.has_cosines
 
     def _derived(self, vectors: tf.Tensor, directions: tf.Tensor) -> Replacements:
         return self.cells.replacements(vectors, directions)
@@ -152,8 +158,7 @@ class InvertedFileIndex(ExactIndex):
         Returns:
             Exact scores and rows `[1, at most length]`; fewer where there are no more above −inf.
         """
-        num_out = tf.math.count_nonzero(out >= 0, dtype=tf.int32)
-        most = tf.minimum(length + RESCORED + num_out, tf.size(rows))
+        most = tf.minimum(length + self.cells.num_rescored + _num_rows(out), tf.size(rows))
         values, places = tf.math.top_k(scores[0], most, sorted=False)
         found = tf.where(values > -float("inf"), tf.gather(rows, places), -1)
         chosen = tf.raw_ops.ListDiff(x=found, y=tf.concat([out[0], [-1]], axis=0)).out
@@ -162,3 +167,7 @@ class InvertedFileIndex(ExactIndex):
             exact = question.scores(self, exact, tf.gather(self.norms.value(), chosen))
         values, places = tf.math.top_k(exact, tf.minimum(length, tf.size(chosen)))
         return values, tf.gather(chosen, places)
+
+
+def _num_rows(out: tf.Tensor) -> tf.Tensor:
+    return tf.math.count_nonzero(out >= 0, dtype=tf.int32)

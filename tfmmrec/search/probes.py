@@ -9,6 +9,7 @@ from tfmmrec.search.admission import Admission, admission
 from tfmmrec.search.exact_head import exact_head
 from tfmmrec.search.inverted_file import InvertedFileIndex
 from tfmmrec.search.question import Question, by_products
+from tfmmrec.search.scann_cells import ScannCells
 
 RECALL_OF = 100
 _QUERIES_AT_ONCE = 32
@@ -20,7 +21,7 @@ def choose_probes(
     """Sets an index's `probes` to the fewest cells by which queries find so much of their exact best k on average.
 
     Where the best k lie is known from the exact ranking, so the number follows at once; it is raised where vectors of
-    less precision lose something more.
+    less precision lose something more. ScaNN does not tell in which order it reads its cells: it starts with one.
 
     Args:
         index: its cells' `probes` are set.
@@ -38,8 +39,7 @@ def choose_probes(
         return int(index.cells.probes), float("nan")
     best = _found(lambda *asked: exact_head(index, *asked, k), index, queries)
     if probes is None:
-        ranks = np.sort(_ranks(index, queries, best), axis=None)
-        probes = int(ranks[max(int(np.ceil(recall * ranks.size)), 1) - 1]) + 1
+        probes = _least_probes(index, queries, best, recall)
         is_given = False
     else:
         is_given = True
@@ -68,6 +68,13 @@ def _everything(index: InvertedFileIndex, queries: tf.Tensor) -> tuple[Question,
     nothing = tf.fill([batch, 1], "")
     admitted = admission(index, nothing, nothing, nothing, tf.fill([batch, 1], -1))
     return by_products(queries, tf.zeros([batch], tf.bool)), admitted
+
+
+def _least_probes(index: InvertedFileIndex, queries: np.ndarray, best: np.ndarray, recall: float) -> int:
+    if isinstance(index.cells, ScannCells):
+        return 1
+    ranks = np.sort(_ranks(index, queries, best), axis=None)
+    return int(ranks[max(int(np.ceil(recall * ranks.size)), 1) - 1]) + 1
 
 
 def _ranks(index: InvertedFileIndex, queries: np.ndarray, best: np.ndarray) -> np.ndarray:

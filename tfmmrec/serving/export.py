@@ -22,6 +22,7 @@ import tensorflow as tf
 from tfmmrec.data.dataset import Dataset
 from tfmmrec.runs import Run, check_retriever, load_run
 from tfmmrec.search.index_settings import IndexSettings
+from tfmmrec.search.scann_ops import save_options
 from tfmmrec.serving.assets import write_assets
 from tfmmrec.serving.evaluation_queries import evaluation_queries, has_evaluation_queries, write_evaluation
 from tfmmrec.serving.inputs import ListLengths
@@ -85,7 +86,9 @@ def export_run(
         if not isinstance(dataset, Dataset):
             dataset = run.load_dataset(dataset)
         served = serve_run(run, dataset, progress, lengths, retriever, index)
-        tf.saved_model.save(served, str(folder), signatures=served.signatures_to_save)
+        tf.saved_model.save(
+            served, str(folder), signatures=served.signatures_to_save, options=save_options(served.index_description)
+        )
         write_assets(folder, run, dataset.candidates, served, retriever)
         if evaluation:
             _write_evaluation(folder, run if retriever is None else retriever, dataset, served)

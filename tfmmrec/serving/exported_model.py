@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmmrec.encoders.vocabulary import fingerprints
+from tfmmrec.search.scann_ops import register_ops
 from tfmmrec.serving.described_model import DescribedModel, read_description
 from tfmmrec.serving.described_model import read_extra as read_extra
 from tfmmrec.serving.indexed_tables import indexed_tables
@@ -117,9 +118,12 @@ def load_exported(path: str | Path) -> ExportedModel:
 
     Raises:
         DataError: no such folder, or not written by `tfmmrec export`.
+        UsageError: its index needs ScaNN, which is not installed.
     """
     described = read_description(path)
     import tensorflow_text  # noqa: F401  (the ops of pretrained text encoders; stock servers have them too)
+
+    register_ops(described.about)
 
     try:
         module = tf.saved_model.load(described.path)

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.issues import Issues
+from tfmmrec.search.scann_ops import save_options
 from tfmmrec.serving.assets import display_table
 from tfmmrec.serving.contents import Contents, contents_of, filter_entities, read_contents
 from tfmmrec.serving.exported_model import ExportedModel, load_exported
@@ -85,7 +86,8 @@ def refresh_index(
     after = merged_contents(merged, before, new.contents)
     _give_index(model, merged, before, after, encoded, new.rows)
     signatures = {name: getattr(model.module, name) for name in model.module.signatures}
-    tf.saved_model.save(model.module, str(to), signatures=signatures)
+    options = save_options(model.about.get("index", {}))
+    tf.saved_model.save(model.module, str(to), signatures=signatures, options=options)
     done = _counted(merged, before, new, gone, encoded)
     write_refreshed_assets(model, Path(to), merged, after, new.display, gone, done)
     return done

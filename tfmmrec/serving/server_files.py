@@ -31,6 +31,8 @@ _COMPOSE = """\
 # docker compose up            serves every model beside this file: gRPC on 8500, REST on 8501, on this machine only
 # SERVING_FLAGS='--enable_batching --batching_parameters_file=/models/batching_parameters.txt' docker compose up
 #                              joins requests that come at the same time; see batching_parameters.txt first
+# SERVING_IMAGE=google/tf-serving-scann docker compose up
+#                              for models with an index of kind scann: a server that is built with ScaNN's operations
 # A new version is served within SERVING_POLL_SECONDS, a new name within the same time.
 services:
   serving:

@@ -8,10 +8,12 @@ that is not 0, with the error on standard error.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import sys
 
+ABOUT = os.path.join("assets.extra", "model.json")
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
 
@@ -20,6 +22,10 @@ def answers(folder: str) -> list:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401  (stock servers link its ops)
     from tensorflow_serving.apis import prediction_log_pb2
+
+    with open(os.path.join(folder, ABOUT), encoding="utf-8") as file:
+        if json.load(file).get("index", {}).get("kind") == "scann":
+            import scann.scann_ops.py.scann_ops  # noqa: F401  (for servers that are built with its ops)
 
     found = []
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmmrec.search.scann_ops import register_ops
+from tfmmrec.serving.described_model import read_extra
 from tfmmrec.serving.development_server.request_error import RequestError, from_tensorflow
 
 
@@ -22,11 +24,13 @@ class ModelVersion:
 
     Raises:
         ValueError, OSError, tf.errors.OpError and others: the folder holds no model that can be loaded.
+        UsageError: its index needs ScaNN, which is not installed.
     """
 
     def __init__(self, number: int, folder: str):
         import tensorflow_text  # noqa: F401  (the ops of pretrained text encoders; stock servers have them too)
 
+        register_ops(_about(folder))
         self.number = number
         self.folder = folder
         self._lock = threading.Lock()
@@ -127,3 +131,12 @@ def signature_of(version: ModelVersion, name: str) -> Any:
     if name not in version.signatures:
         raise RequestError("FAILED_PRECONDITION", f'Serving signature key "{name}" not found.')
     return version.signatures[name]
+
+
+def _about(folder: str) -> Mapping[str, Any]:
+    """What an export says of itself; nothing of any other model."""
+    try:
+        about = read_extra(folder, "model.json")
+    except (ValueError, OSError, tf.errors.OpError):
+        return {}
+    return about if isinstance(about, Mapping) else {}
