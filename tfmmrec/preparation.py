@@ -143,7 +143,7 @@ def _write_cached(path, name, encoder, learned, model, dataset, config, interact
         fit_encoder(encoder, inputs, present, factors, categories, num_steps=steps, seed=seed, progress=progress)
     encoder.trainable = False
     weights = {f"weight_{place:03d}": value for place, value in enumerate(encoder.get_weights())}
-    save_arrays(path, encode(encoder, inputs, tower.reads_terms) | weights)
+    save_arrays(path, encode(encoder, inputs, tower.reads_terms, progress=progress) | weights)
 
 
 def _learn_words(encoder: TextEncoder, words: np.ndarray, seed: int) -> None:
@@ -163,7 +163,11 @@ def _shared_words(tower: Tower, tables: Tables, seed: int) -> dict[str, list[np.
 
 
 def encode(
-    encoder: Encoder, inputs: dict[str, np.ndarray], terms: bool, batch_size: int = 256
+    encoder: Encoder,
+    inputs: dict[str, np.ndarray],
+    terms: bool,
+    batch_size: int = 256,
+    progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Runs an encoder over preprocessed tensors `[rows, ...]`: what `cacheable` says."""
     embed = tf.function(lambda batch: cacheable(encoder(batch, training=False), terms), reduce_retracing=True)
@@ -172,4 +176,6 @@ def encode(
     for start in range(0, size, batch_size):
         found = embed({key: tf.constant(array[start : start + batch_size]) for key, array in inputs.items()})
         parts.append({key: tensor.numpy() for key, tensor in found.items()})
+        if progress is not None:
+            progress(f"{encoder.name}: encoding", min(start + batch_size, size), size)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
