@@ -58,6 +58,7 @@ def test_a_training_is_another_one_with_it_and_the_same_one_each_time(run, learn
     assert encoder.augmentation.draws.count.numpy() > 0
 
 
+@pytest.mark.slow
 def test_evaluation_and_export_see_the_pictures_as_they_are(run, tmp_path):
     dataset = photos()
     expected = run.embedder(dataset).candidates()

@@ -17,13 +17,14 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.encoders import picture
+from tests.conformance.preprocessed import preprocessed
 from tfmmrec.callbacks.mine_negatives import hardest_candidates, mined_by
 from tfmmrec.callbacks.settle import Settle
 from tfmmrec.data.batches import BatchStream, InteractionBatches
 from tfmmrec.data.dataset import Dataset, dataset_from_frames
 from tfmmrec.data.query_batches import QueryBatches
 from tfmmrec.data.statistics import Statistics, compute_statistics
-from tfmmrec.embedding import Embedder, preprocess_entities
+from tfmmrec.embedding import Embedder
 from tfmmrec.runs import history_length
 from tfmmrec.zoo import ZOO
 
@@ -255,10 +256,8 @@ def ready(
         model.compile(optimizer=optimizer())
     dataset = catalogue()
     cached = model.candidate_tower.cached_features
-    queries = preprocess_entities(model.query_tower, dataset.queries, dataset.schema.queries.features)
-    candidates = preprocess_entities(
-        model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, cached
-    )
+    queries = preprocessed(model.query_tower, dataset.queries, dataset.schema.queries.features)
+    candidates = preprocessed(model.candidate_tower, dataset.candidates, dataset.schema.candidates.features, cached)
     length = history_length(model)
     if model.needs_catalogue:
         model.set_catalogue(candidates)

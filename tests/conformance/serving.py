@@ -68,7 +68,7 @@ RANKING_CASES: dict[str, ServedCase] = {
 
 REWRITTEN = ("every kind of feature", "ranker")
 """Cases whose graphs are run as a server rewrites them: the one with the most kinds of operations, and a cascade."""
-QUICK = ("two_tower", "every kind of feature", "ranker")
+QUICK = ("every kind of feature",)
 """What `make test` tries: every export costs some 15 seconds of a processor until it has answered."""
 
 

@@ -27,7 +27,7 @@ def dataset(tmp_path_factory):
     return load_dataset(write_fashion(folder, num_candidates=200, num_queries=400, num_interactions=6000))
 
 
-@pytest.mark.parametrize("case", quick_or_slow(map(named, ZOO), [named("two_tower"), named("ranker")]), ids=by_name)
+@pytest.mark.parametrize("case", quick_or_slow(map(named, ZOO), [named("two_tower")]), ids=by_name)
 def test_better_than_most_popular(case, dataset, tmp_path):
     own = {name: size for name, size in SIZES.items() if name in ZOO[case.model].hyperparameters}
     own |= OWN.get(case.model, {})

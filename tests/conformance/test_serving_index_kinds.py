@@ -18,13 +18,14 @@ from tests.serving.catalogue import songs
 from tfmmrec.search.index_settings import IndexSettings
 from tfmmrec.serving.export import export_run
 
-SLOW = {
+KINDS = {
+    "ivf": IndexSettings("ivf", cells=6, probes=1),
     "exact": IndexSettings("exact"),
     "ivf float32": IndexSettings("ivf", cells=5, probes=5, dtype="float32"),
     "ivf bfloat16": IndexSettings("ivf", cells=4, probes=4, dtype="bfloat16"),
 }
 QUERIES = 6
-KINDS = {"ivf": IndexSettings("ivf", cells=6, probes=1)} | SLOW
+pytestmark = pytest.mark.slow  # tests/search tries every kind without an export, test_serving_signatures an export
 KNOWN_OPS = """
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -34,7 +35,7 @@ print(json.dumps([name for name in json.load(sys.stdin) if op_def_registry.get(n
 """
 
 
-@pytest.fixture(scope="module", params=["ivf", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)])
+@pytest.fixture(scope="module", params=KINDS)
 def answered(request, tmp_path_factory):
     """The kind, and of its exports of 30 songs and of 50 the folder, the model and what it answered."""
     folder = tmp_path_factory.mktemp("kinds")
