@@ -47,11 +47,11 @@ FITTED = [
     {"workers": 2, "candidates": 100_000},
 ]
 HELD_OUT = [
-    {"candidates": 1_000_000},
+    {"candidates": 1_000_000, "interactions": 30_000_000},
     {"interactions": 30_000_000},
     {"dim": 128},
     {"batch": 4096},
-    {"candidates": 300_000, "dim": 128, "batch": 4096},
+    {"candidates": 300_000, "interactions": 10_000_000, "dim": 128, "batch": 4096},
     {"workers": 2, "candidates": 30_000, "batch": 4096},
 ]
 
@@ -167,6 +167,7 @@ def child(sizes: dict) -> dict[str, float]:
         "memory_mib": sampler.peak / MIB,
         "load_seconds": load_seconds,
         "unique": stream.unique_size,
+        "table_rows": sum(len(table) for table in sides.values()),  # what no interaction has is in no table
     }
 
 

@@ -9,6 +9,8 @@ from streaming import MIB
 SIZES = {"queries": 100_000, "candidates": 10_000, "interactions": 1_000_000, "dim": 64, "batch": 1024, "workers": 1}
 """Of a run where nothing else is said."""
 
+GIB = 1024 * MIB
+
 FAR = {"queries": 10**8, "candidates": 10**8, "interactions": 10**9, "dim": 64, "batch": 65_536, "workers": 16}
 
 
@@ -22,7 +24,7 @@ def seconds_terms(r: dict) -> dict[str, float]:
         "a row": share,
         "a product": share * compared * r["dim"],
         "a number of the batch's rows": rows * r["dim"],
-        "a number of the tables": (r["queries"] + r["candidates"]) * r["dim"] if r["optimizer"] == "adam" else 0.0,
+        "a number of the tables": r["table_rows"] * r["dim"] if r["optimizer"] == "adam" else 0.0,
         "an exchange": float(r["workers"] > 1),
         "a byte sent": network_bytes(r) / r["workers"],
     }
@@ -31,9 +33,10 @@ def seconds_terms(r: dict) -> dict[str, float]:
 
 def memory_terms(r: dict) -> dict[str, float]:
     """What a process' bytes are made of."""
-    entities = r["queries"] + r["candidates"]
+    entities = r["table_rows"]
     return {
         "a process": 1.0,
+        "a process of a cluster": float(r["workers"] > 1),
         "a number of the tables": entities * r["dim"],
         "a number of the tables, moved whole": entities * r["dim"] if r["optimizer"] == "adam" else 0.0,
         "an id": entities,
@@ -63,9 +66,15 @@ def fit(runs: list[dict], terms, measured) -> dict[str, float]:
     return dict(zip(terms(runs[0]), (nnls(matrix / scale, np.ones(len(runs)))[0] / scale).tolist(), strict=True))
 
 
+def load_terms(r: dict) -> dict[str, float]:
+    """What loading a dataset takes, in seconds."""
+    return {"a dataset": 1.0, "an interaction": r["interactions"]}
+
+
 QUANTITIES = {
     "seconds_a_step": (seconds_terms, lambda r: r["seconds_a_step"]),
     "memory_mib": (memory_terms, lambda r: r["memory_mib"] * MIB),
+    "load_seconds": (load_terms, lambda r: r["load_seconds"]),
 }
 
 
@@ -80,20 +89,41 @@ def report(runs: list[dict]) -> dict:
             found[name]["predicted over measured"][label(r)] = round(ratio, 3)
         far = {}
         for optimizer in ("adam", "lazy_adam"):
-            sizes = FAR | {"optimizer": optimizer, "unique": FAR["batch"] // FAR["workers"]}
+            rows = FAR["queries"] + FAR["candidates"]
+            sizes = FAR | {"optimizer": optimizer, "unique": FAR["batch"] // FAR["workers"], "table_rows": rows}
             far[optimizer] = predict(coefficients, terms(sizes))
         found[name]["far"] = far
     pairs = {label(r): round(network_bytes(r) / r["bytes_a_step"], 3) for r in runs if r["workers"] > 1}
-    return found | {"network, computed over measured": pairs, "far sizes": FAR}
+    return found | {"network, computed over measured": pairs, "far sizes": FAR, "plan": plan(found)}
+
+
+def plan(found: dict) -> dict[str, float]:
+    """What the far sizes ask for, under lazy_adam."""
+    seconds, memory = found["seconds_a_step"], found["memory_mib"]["coefficients"]
+    numbers = (FAR["queries"] + FAR["candidates"]) * FAR["dim"]
+    own = memory["a number of the tables"] * numbers + memory["an id"] * (numbers / FAR["dim"])
+    steps = -(-FAR["interactions"] // FAR["batch"])
+    sent = network_bytes(FAR | {"unique": FAR["batch"] // FAR["workers"]}) / FAR["workers"]
+    return {
+        "GiB of tables, with moments and ids": own / GIB,
+        "parameter servers of 64 GiB, three quarters of it filled": -(-own // (48 * GIB)),
+        "steps of an epoch": steps,
+        "hours of an epoch, workers of one core": steps * seconds["far"]["lazy_adam"] / 3600,
+        "MB a worker sends in a step": sent / 1e6,
+        "MB a worker sends in a second": sent / 1e6 / seconds["far"]["lazy_adam"],
+        "minutes to load the log": found["load_seconds"]["far"]["lazy_adam"] / 60,
+    }
 
 
 def markdown(runs: list[dict], found: dict) -> str:
     """Measured beside predicted, run by run, and the coefficients."""
-    lines = ["| run | ms a step | predicted | MiB | predicted |", "|---|---|---|---|---|"]
+    names = "run", "rows of tables", "ms a step", "predicted", "MiB", "predicted", "s to load", "predicted"
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for r in runs:
-        seconds, memory = (found[name]["predicted over measured"][label(r)] for name in QUANTITIES)
+        seconds, memory, load = (found[name]["predicted over measured"][label(r)] for name in QUANTITIES)
         milli, mib = 1000 * r["seconds_a_step"], r["memory_mib"]
-        lines.append(f"| {label(r)} | {milli:,.1f} | {milli * seconds:,.1f} | {mib:,.0f} | {mib * memory:,.0f} |")
+        own = f"{milli:,.1f} | {milli * seconds:,.1f} | {mib:,.0f} | {mib * memory:,.0f} | {r['load_seconds']:.1f}"
+        lines.append(f"| {label(r)} | {r['table_rows']:,} | {own} | {r['load_seconds'] * load:.1f} |")
     for name in QUANTITIES:
         lines += ["", f"| {name}: what | coefficient |", "|---|---|"]
         lines += [f"| {term} | {value:.3g} |" for term, value in found[name]["coefficients"].items()]

@@ -26,7 +26,7 @@ class TrainingOptions(BaseModel):
             other options count such steps, and an epoch has as many whole ones as fit in a pass; the rest of its
             batches open the next. The first step takes longer the more batches there are.
         optimizer: adam, or lazy_adam, which leaves the rows of tables alone that a batch does not have: for catalogues
-            whose tables take longer to update than the batch to compute.
+            whose tables take longer to update than the batch to compute (docs/scale.md).
         learning_rate: of AdamW (Loshchilov & Hutter 2019).
         decay_steps: the learning rate falls as 1 / (1 + step / decay_steps); None for a constant one.
         warmup_steps: the learning rate rises over so many steps first.
