@@ -9,13 +9,15 @@ without any structure, which no cells help.
 
 `exact` is timed beside `queries @ vectors.T` in NumPy, which ranks nothing, and beside reading all vectors once (their
 dot product with themselves). `ivf` is timed beside `exact`, query by query, for every type of the cells' vectors and
-every number of cells that are read. `scanned` is the part of all rows that is read.
+every number of cells that are read, and so is `scann` where it is installed. `scanned` is the part of all rows that is
+read.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -42,6 +44,9 @@ from tfmmrec.search import (
 )
 from tfmmrec.search.cell_centers import default_num_cells
 from tfmmrec.search.cells import DTYPES
+from tfmmrec.search.scann_cells import ScannCells
+from tfmmrec.search.scann_ops import scann_ops
+from tfmmrec.types import UsageError
 
 DIM, K, BATCHES = 64, 100, (1, 32)
 PROBES = (2, 4, 8, 16, 32, 64, 128)
@@ -83,9 +88,20 @@ def measure(size: int, arguments: argparse.Namespace) -> dict:
     started = time.perf_counter()
     centers = cell_centers(vectors, default_num_cells(size), arguments.seed)
     found["seconds_of_k_means"] = round(time.perf_counter() - started, 1)
-    for dtype in DTYPES:
-        found[f"ivf {dtype}"] = beside_exact(ask, best, (ids, vectors), centers, dtype, queries)
+    for name, cells in kinds(centers).items():
+        found[name] = beside_exact(ask, best, (ids, vectors), cells, queries)
     return found
+
+
+def kinds(centers: np.ndarray) -> dict[str, Callable[[], Cells | ScannCells]]:
+    """Every kind of cells, without candidates."""
+    found: dict = {f"ivf {dtype}": partial(Cells, centers, 1, dtype) for dtype in DTYPES}
+    try:
+        scann_ops()
+    except UsageError as error:
+        print(f"scann is left out: {error}", file=sys.stderr)
+        return found
+    return found | {"scann": partial(ScannCells, len(centers), 1)}
 
 
 def answering(index: ExactIndex) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
@@ -143,15 +159,14 @@ def beside_numpy(ask: Callable, vectors: np.ndarray, queries: np.ndarray, repeat
 
 
 def beside_exact(
-    exact: Callable, best: np.ndarray, arguments: tuple, centers: np.ndarray, dtype: str, queries: np.ndarray
+    exact: Callable, best: np.ndarray, arguments: tuple, cells: Callable[[], Cells | ScannCells], queries: np.ndarray
 ) -> dict:
     """Recall and latency of an inverted file for each number of probes, and exact search in between."""
     started = time.perf_counter()
-    index = InvertedFileIndex(*arguments, cells=Cells(centers, 1, dtype))
+    index = InvertedFileIndex(*arguments, cells=cells())
     found: dict = {"seconds_to_build": round(time.perf_counter() - started, 1), "probes": {}}
-    ask, rows = answering(index), np.bincount(np.asarray(index.cells.nearest(index.vectors)), minlength=len(centers))
-    order = np.argsort(-(queries @ index.cells.means.numpy().T), axis=1)
-    for probes in (number for number in PROBES if number <= len(centers) // 4):
+    ask = answering(index)
+    for probes in (number for number in PROBES if number <= index.cells.num_cells // 4):
         index.cells.probes.assign(probes)
         recall = np.mean([np.isin(*pair).mean() for pair in zip(best, answers(ask, queries), strict=True)])
         times: dict[str, list[float]] = {"exact": [], "ivf": []}
@@ -162,7 +177,7 @@ def beside_exact(
         own = np.array(times["ivf"])
         found["probes"][probes] = {
             "recall@100": round(float(recall), 4),
-            "scanned": round(float(rows[order[:, :probes]].sum(axis=1).mean() / rows.sum()), 5),
+            "scanned": scanned(index, queries, probes),
             "p50": round(float(np.median(own)), 3),
             "p99": round(float(np.percentile(own, 99)), 3),
             "exact_p50": round(float(np.median(times["exact"])), 3),
@@ -176,6 +191,12 @@ def beside_exact(
         zip(("exact", "ivf"), np.round(np.median(turns, axis=0), 2).tolist(), strict=True)
     )
     return found
+
+
+def scanned(index: InvertedFileIndex, queries: np.ndarray, probes: int) -> float:
+    """The part of all rows that a query reads."""
+    read = [index.cells.scan(tf.constant(query[None]), False, tf.constant(probes)).rows for query in queries]
+    return round(float(np.mean([np.count_nonzero(rows.numpy() >= 0) for rows in read])) / int(index.num_candidates), 5)
 
 
 def structureless(arguments: argparse.Namespace, size: int = 100_000) -> dict:
@@ -198,9 +219,9 @@ def plot(found: dict, size: int, path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6.4, 3.8), layout="constrained")
     slowest = []
-    for dtype in DTYPES:
-        points = found[f"ivf {dtype}"]["probes"]
-        axes.plot([p["p50"] for p in points.values()], [p["recall@100"] for p in points.values()], "o-", label=dtype)
+    for name in [*(f"ivf {dtype}" for dtype in DTYPES), *(["scann"] if "scann" in found else [])]:
+        points = found[name]["probes"]
+        axes.plot([p["p50"] for p in points.values()], [p["recall@100"] for p in points.values()], "o-", label=name)
         slowest += [p["exact_p50"] for p in points.values()]
     for probes, point in found["ivf int8"]["probes"].items():
         axes.annotate(str(probes), (point["p50"], point["recall@100"]), (4, -11), textcoords="offset points", size=8)
@@ -210,7 +231,7 @@ def plot(found: dict, size: int, path: Path) -> None:
     ticks = [2**power for power in range(10) if axes.get_xlim()[0] <= 2**power <= axes.get_xlim()[1]]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set_title(f"{size:,} vectors of 64: cells that are read (ivf), and exact", size=10)
+    axes.set_title(f"{size:,} vectors of 64: cells that are read, and exact", size=10)
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
