@@ -41,6 +41,7 @@ def test_where_most_cells_would_be_read_all_candidates_are_scored(monkeypatch):
 
 
 def test_scann():
+    pytest.importorskip("scann")
     index, described = _build(kind="scann", cells=30, recall=0.9)
     assert described == {"kind": "scann", "cells": 30, "probes": int(index.cells.probes)} | {
         "queries": 30,
@@ -51,6 +52,7 @@ def test_scann():
 
 
 def test_scann_needs_some_candidates():
+    pytest.importorskip("scann")
     with pytest.raises(UsageError, match="at least 16 candidates.*got 10 candidates and 3 cells; choose exact"):
         build_index(IndexSettings(kind="scann"), (IDS[:10], VECTORS[:10]), lambda: QUERIES)
 

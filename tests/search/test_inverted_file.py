@@ -1,5 +1,7 @@
 """Every kind of index against brute force in NumPy, under random filters."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,7 +25,7 @@ VECTORS = (MIDDLES[RANDOM.integers(0, 12, SIZE)] + RANDOM.normal(size=(SIZE, DIM
 CODES = np.stack([RANDOM.choice([-1, 0, 1, 1, 1, 2], SIZE), RANDOM.choice([-1, 3, 4], SIZE)], axis=1).astype(np.int32)
 POPULARITY = RANDOM.permutation(SIZE).astype(np.float32)
 IDS = [f"c{row}" for row in range(SIZE)]
-KINDS = ["exact", "int8 1", "bfloat16 4", f"float32 {NUM_CELLS}", "scann 1"]
+KINDS = ["exact", "int8 1", "bfloat16 4", f"float32 {NUM_CELLS}", *(["scann 1"] if find_spec("scann") else [])]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from tfmmrec.search.scann_cells import ScannCells
 from tfmmrec.search.scann_ops import save_options
 from tfmmrec.types import UsageError
 
+pytest.importorskip("scann")
+
 RANDOM = np.random.default_rng(0)
 DIM, K = 7, 10  # an odd dimension: the last of the codes' blocks is shorter
 

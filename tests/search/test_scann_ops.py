@@ -6,6 +6,8 @@ import tensorflow as tf
 from tfmmrec.search.scann_ops import register_ops, save_options, scann_ops
 from tfmmrec.types import UsageError
 
+pytest.importorskip("scann")
+
 
 def test_what_is_saved_with_scann_is_said_to_tensorflow(tmp_path):
     class Searched(tf.Module):

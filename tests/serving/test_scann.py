@@ -11,6 +11,8 @@ from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.refresh import refresh_index
 from tfmmrec.serving.replay import replay_check
 
+pytest.importorskip("scann")
+
 QUESTIONS = [
     ("recommend", {"query_id": "q1", "k": 5}),
     ("recommend", {"query_id": "q2", "k": 30, "allow": ["genre=folk"], "deny": ["artist=artist 2"]}),
