@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,11 +30,16 @@ def project_files(*suffixes: str) -> list[Path]:
     return sorted(path for path in found if path.name.endswith(suffixes) and "__pycache__" not in path.parts)
 
 
-def imported_modules(path: Path) -> Iterator[str]:
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
     """Dotted names of everything a file imports, at its top, inside functions, or by `import_module("name")`.
 
     For `from a import b` both `a` and `a.b` are given: `b` may be a module.
     """
+    return tuple(_imported_modules(path))
+
+
+def _imported_modules(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
