@@ -1,8 +1,19 @@
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
-from tfmmrec.cluster import has_servers, num_workers, read_cluster, worker_index_of, write_cluster
+from tfmmrec.cluster import (
+    check_free,
+    has_servers,
+    num_workers,
+    read_cluster,
+    wait_for_helpers,
+    worker_index_of,
+    write_cluster,
+)
 from tfmmrec.types import UsageError
 
 TWO = {"worker": ["one:1", "two:2"]}
@@ -50,6 +61,15 @@ def test_who_takes_part_and_which_this_is(config, cluster, kind, index, number, 
         ("{", "TF_CONFIG: expected something like .*, got '{'"),
         ({"cluster": TWO}, "TF_CONFIG: expected something like .*KeyError"),
         ({"cluster": TWO, "task": {"type": "worker", "index": "x"}}, "TF_CONFIG: expected something like"),
+        ({"cluster": {"worker": "one:1"}, "task": {"type": "worker", "index": 0}}, "TF_CONFIG: expected .* be a list"),
+        (
+            {"cluster": {"chief": ["a:1"], "ps": ["one"]}, "task": {"type": "chief", "index": 0}},
+            "TF_CONFIG: addresses must be host:port, got 'one' of type ps",
+        ),
+        (
+            {"cluster": {"worker": ["a:1"], "ps": ["a:1"]}, "task": {"type": "ps", "index": 0}},
+            "TF_CONFIG: every process needs an address of its own, got a:1, a:1",
+        ),
         ({"cluster": ["one:1"], "task": {"type": "worker", "index": 0}}, "TF_CONFIG: expected something like"),
         (
             {"cluster": TWO, "task": {"type": "worker", "index": 2}},
@@ -118,3 +138,27 @@ def test_a_cluster_that_cannot_be_is_refused(config, workers, index, told):
     with pytest.raises(UsageError, match=told):
         write_cluster(workers, index)
     assert read_cluster() is None
+
+
+def test_a_port_that_another_process_has():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        cluster = {"cluster": {"chief": ["a:1"], "ps": ["b:2", address]}, "task": {"type": "ps", "index": 1}}
+        with pytest.raises(UsageError, match=f"{address} is to be this process's own, but its port cannot be had: "):
+            check_free(cluster)
+    check_free(cluster)
+
+
+def test_the_chief_says_whom_it_waits_for(caplog):
+    """Who listens but speaks no gRPC, such as another program on a server's port, has not answered either."""
+    helper = grpc.server(ThreadPoolExecutor(1))
+    there = f"127.0.0.1:{helper.add_insecure_port('127.0.0.1:0')}"
+    helper.start()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        other = f"127.0.0.1:{mute.getsockname()[1]}"
+        cluster = {"chief": ["a:1"], "worker": [there], "ps": [there, other]}
+        with pytest.raises(RuntimeError, match=f"^no answer from server 1 .{other}. within 1 seconds: start it"):
+            wait_for_helpers({"cluster": cluster}, seconds=1.0, silent_seconds=0.5)
+    assert caplog.messages == [f"worker 0 waits for server 1 ({other})"]
+    wait_for_helpers({"cluster": cluster | {"ps": [there]}}, silent_seconds=0.0)
+    helper.stop(None)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmmrec.layerwise_adam import LayerwiseAdam
 from tfmmrec.sharded_tables import is_cut, local_rows, rows_of
 
 VALUES = np.arange(14, dtype=np.float32).reshape(7, 2)
@@ -9,8 +10,11 @@ VALUES = np.arange(14, dtype=np.float32).reshape(7, 2)
 
 def in_parts(values=VALUES, sizes=(4, 3)):
     """A table as parameter servers hold it: the first parts have a row more, where they differ."""
-    parts = np.split(values, np.cumsum(sizes)[:-1])
-    return tf.__internal__.distribute.ShardedVariable([tf.Variable(part) for part in parts], name="table")
+    parts = [
+        tf.Variable(part, name=f"table/part_{number}")
+        for number, part in enumerate(np.split(values, np.cumsum(sizes)[:-1]))
+    ]
+    return tf.__internal__.distribute.ShardedVariable(parts, name="table")
 
 
 MAKERS = {"whole": lambda: tf.Variable(VALUES), "two": in_parts, "three": lambda: in_parts(sizes=(3, 2, 2))}
@@ -46,3 +50,30 @@ def test_a_small_table_of_the_rows_that_are_asked_for():
 def test_a_whole_table_stays_as_it_is():
     table, rows = tf.Variable(VALUES), tf.constant([[1, -1]])
     assert local_rows(table, rows) == (table, rows) and not is_cut(None)
+
+
+def trained(table):
+    """`step()` moves rows of the table by an optimizer, and both in a checkpoint."""
+    variables, optimizer = list(table.variables) if is_cut(table) else [table], LayerwiseAdam(0.1, lazy=True)
+    optimizer.build(variables)
+
+    def step(rows):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(rows_of(table, tf.constant(rows))))
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return np.concatenate([variable.numpy() for variable in variables])
+
+    return step, tf.train.Checkpoint(table=table, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("other", ["whole", "three"])
+def test_a_checkpoint_of_two_parts_goes_on_in_others(tmp_path, other):
+    """As a training does that is resumed with another number of servers: the optimizer's moments are cut anew too."""
+    step, checkpoint = trained(in_parts())
+    moved = step([1, 3, 4])
+    path = checkpoint.write(str(tmp_path / "two"))
+    step_of_other, other_s = trained(MAKERS[other]())
+    other_s.read(path).assert_existing_objects_matched()
+    expected = step([3, 5])
+    assert np.abs(expected - moved).max() > 0.01
+    np.testing.assert_allclose(step_of_other([3, 5]), expected, rtol=1e-6)

@@ -113,10 +113,20 @@ def test_who_helps_a_chief(monkeypatch, kind, name, expected):
     assert is_helper(name) == expected and uses_servers(name) == (name != "cpu")
 
 
-@pytest.mark.parametrize("missing", ["chief", "worker", "ps"])
-def test_parameter_servers_need_a_whole_cluster(monkeypatch, missing):
-    jobs = {job: [f"{job}:1"] for job in ("chief", "worker", "ps") if job != missing}
-    task = {"type": next(iter(jobs)), "index": 0}
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"chief": []}, "1 of type worker, 1 of type ps"),
+        ({"worker": []}, "1 of type chief, 1 of type ps"),
+        ({"ps": []}, "1 of type chief, 1 of type worker"),
+        ({"chief": ["a:1", "b:1"]}, "2 of type chief, 1 of type worker, 1 of type ps"),
+        ({"evaluator": ["e:1"]}, "1 of type ps, 1 of type evaluator"),
+    ],
+)
+def test_parameter_servers_need_a_whole_cluster(monkeypatch, other, found):
+    jobs = {job: [f"{job}:1"] for job in ("chief", "worker", "ps")} | other
+    task = {"type": next(job for job, listed in jobs.items() if listed), "index": 0}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": task}))
-    with pytest.raises(UsageError, match="strategy parameter_server needs to know its cluster: set TF_CONFIG with one"):
+    told = f"strategy parameter_server needs to know its cluster: set TF_CONFIG with one .*; got .*{found}"
+    with pytest.raises(UsageError, match=told):
         make_strategy("parameter_server")

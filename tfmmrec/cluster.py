@@ -9,13 +9,18 @@ See "Distributed training with Keras", tensorflow.org/tutorials/distribute/multi
 from __future__ import annotations
 
 import json
+import logging
 import os
+import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from tfmmrec.types import UsageError
 
 VARIABLE = "TF_CONFIG"
+HELPER_SECONDS = 600.0
+_LOG = logging.getLogger(__name__)
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -23,7 +28,7 @@ def read_cluster() -> dict[str, Any] | None:
     """What `TF_CONFIG` says; None where it is not set, or names no cluster.
 
     Raises:
-        UsageError: it cannot be read, or its task is not in its cluster.
+        UsageError: it cannot be read, an address is none or comes twice, or its task is not in its cluster.
     """
     text = os.environ.get(VARIABLE, "")
     if not text.strip():
@@ -34,9 +39,18 @@ def read_cluster() -> dict[str, Any] | None:
         if not cluster:
             return None
         kind, index = task["type"], int(task["index"])
+        if not all(isinstance(listed, list) for listed in cluster.values()):
+            raise TypeError("addresses must be a list")
         addresses = {job: [str(address) for address in listed] for job, listed in cluster.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{VARIABLE}: expected something like {_EXAMPLE}, got {text!r} ({error!r})") from None
+    for job, listed in addresses.items():
+        for address in listed:
+            if not _is_address(address):
+                raise UsageError(f"{VARIABLE}: addresses must be host:port, got {address!r} of type {job}")
+    everybody = [address for listed in addresses.values() for address in listed]
+    if len(set(everybody)) < len(everybody):
+        raise UsageError(f"{VARIABLE}: every process needs an address of its own, got {', '.join(everybody)}")
     if not 0 <= index < len(addresses.get(kind, [])):
         held = ", ".join(f"{len(listed)} of type {job}" for job, listed in addresses.items())
         raise UsageError(f"{VARIABLE}: its task is number {index} of type {kind}, but its cluster has {held}")
@@ -77,8 +91,7 @@ def write_cluster(
         UsageError: an address that is none, or comes twice; no such worker or server.
     """
     for address in (*workers, *servers):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        if not _is_address(address):
             what = "workers" if address in workers else "servers"
             raise UsageError(f"{what} must be host:port, separated by commas, got {address!r}")
     if len({*workers, *servers}) < len(workers) + len(servers):
@@ -98,3 +111,61 @@ def write_cluster(
         else:
             task = {"type": "worker", "index": index - 1} if index else {"type": "chief", "index": 0}
     os.environ[VARIABLE] = json.dumps({"cluster": jobs, "task": task})
+
+
+def check_free(cluster: dict[str, Any]) -> None:
+    """Refuses to begin where another process listens on this one's port.
+
+    Raises:
+        UsageError: it names the address.
+    """
+    task = cluster["task"]
+    address = cluster["cluster"][task["type"]][task["index"]]
+    try:
+        socket.create_server(("", int(address.rpartition(":")[2]))).close()  # on all addresses, as TensorFlow does
+    except OSError as error:
+        raise UsageError(
+            f"{address} is to be this process's own, but its port cannot be had: {os.strerror(error.errno)}. End what "
+            "listens there (a process of an earlier training?), or give all processes another address for this one"
+        ) from None
+
+
+def wait_for_helpers(cluster: dict[str, Any], seconds: float = HELPER_SECONDS, silent_seconds: float = 10.0) -> None:
+    """Until all workers and parameter servers answer the chief; TensorFlow would wait for them without a word.
+
+    Args:
+        cluster: as `read_cluster` gives it.
+        seconds: how long.
+        silent_seconds: after so many it is told who is missing.
+
+    Raises:
+        RuntimeError: some did not answer.
+    """
+    import grpc
+
+    named = {f"worker {place + 1} ({address})": address for place, address in enumerate(cluster["cluster"]["worker"])}
+    named |= {f"server {place} ({address})": address for place, address in enumerate(cluster["cluster"]["ps"])}
+    channels = {name: grpc.insecure_channel(to, [("grpc.enable_http_proxy", 0)]) for name, to in named.items()}
+    answers = {name: grpc.channel_ready_future(channel) for name, channel in channels.items()}
+    start, told = time.monotonic(), False
+    try:
+        while missing := ", ".join(name for name, answer in answers.items() if not answer.done()):
+            passed = time.monotonic() - start
+            if passed > seconds:
+                raise RuntimeError(
+                    f"no answer from {missing} within {seconds:.0f} seconds: start it with the same --workers and "
+                    "--servers (or TF_CONFIG), see what it said if it has ended, and whether a firewall is between"
+                )
+            if passed > silent_seconds and not told:
+                _LOG.warning("worker 0 waits for %s", missing)
+                told = True
+            time.sleep(0.05)
+    finally:
+        for name, channel in channels.items():
+            answers[name].cancel()
+            channel.close()
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdigit() and 0 < int(port) < 65_536

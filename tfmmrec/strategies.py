@@ -7,7 +7,7 @@ from functools import cache
 
 import tensorflow as tf
 
-from tfmmrec.cluster import has_servers, num_workers, read_cluster
+from tfmmrec.cluster import check_free, has_servers, num_workers, read_cluster, wait_for_helpers
 from tfmmrec.types import UsageError
 
 SHARD_BYTES = 256 * 1024
@@ -62,14 +62,18 @@ def is_helper(name: str) -> bool:
 
 def _full_cluster() -> dict:
     cluster = read_cluster()
-    jobs = {} if cluster is None else cluster["cluster"]
-    if not all(jobs.get(job) for job in ("chief", "worker", "ps")):
+    jobs = {} if cluster is None else {job: listed for job, listed in cluster["cluster"].items() if listed}
+    if set(jobs) != {"chief", "worker", "ps"} or len(jobs["chief"]) > 1:
         raise UsageError(
-            "strategy parameter_server needs to know its cluster: set TF_CONFIG with one chief, workers and ps (see "
-            "tfmmrec/cluster.py), or give --workers host1:port,host2:port and --servers host3:port, and --worker-index "
-            "or --server-index"
+            "strategy parameter_server needs to know its cluster: set TF_CONFIG with one chief, workers and ps, and "
+            "nothing else (see tfmmrec/cluster.py), or give --workers host1:port,host2:port and --servers host3:port, "
+            f"and --worker-index or --server-index; got {_counted(jobs)}"
         )
     return cluster
+
+
+def _counted(jobs: dict) -> str:
+    return ", ".join(f"{len(listed)} of type {job}" for job, listed in jobs.items()) or "no cluster"
 
 
 def _mirrored(devices) -> tf.distribute.Strategy:
@@ -125,7 +129,10 @@ def _tpu() -> tf.distribute.Strategy:
 
 @cache
 def _parameter_server(shard_bytes: int) -> tf.distribute.Strategy:
-    num_servers = len(_full_cluster()["cluster"]["ps"])
+    cluster = _full_cluster()
+    check_free(cluster)
+    wait_for_helpers(cluster)
+    num_servers = len(cluster["cluster"]["ps"])
     sized = tf.distribute.experimental.partitioners.MinSizePartitioner(shard_bytes, num_servers)
     try:
         strategy = tf.distribute.ParameterServerStrategy(

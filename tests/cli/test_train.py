@@ -203,6 +203,7 @@ def test_what_was_survived_is_told_once(capsys):
         (["--strategy", "parameter_server"], "strategy parameter_server needs to know its cluster"),
         (["--server-index", "0"], "--server-index goes with --servers"),
         (["--servers", "a:1", "--server-index", "0"], "--servers goes with --workers, and with either --worker-index"),
+        (["--workers", "a:1,b:2", "--servers", "", "--server-index", "0"], "--servers names no server: give host:port"),
         (["--workers", "a:1,b:2", "--servers", "c:3", "--server-index", "1"], "this server's index must lie in 0 to 0"),
     ],
 )

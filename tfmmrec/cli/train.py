@@ -166,6 +166,8 @@ def _set_cluster(
         raise UsageError("--servers goes with --workers, and with either --worker-index or --server-index")
     if workers is not None:
         listed = [[one.strip() for one in (part or "").split(",") if one.strip()] for part in (workers, servers)]
+        if servers is not None and not listed[1]:
+            raise UsageError("--servers names no server: give host:port of each, separated by commas, or leave it out")
         write_cluster(listed[0], worker_index, listed[1], server_index)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Mapping
@@ -10,12 +11,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmmrec.cluster import check_free
 from tfmmrec.runs import read_config
 from tfmmrec.types import DataError
 
 POLL_SECONDS = 0.5
 PATIENCE = 6  # polls in a row without an answer, after which the chief is gone
 CHIEF_SECONDS = 600.0
+SILENT_SECONDS = 10.0  # after which it is told that the chief is waited for
+_LOG = logging.getLogger(__name__)
 
 
 def serve(cluster: Mapping[str, Any], run: Path, chief_seconds: float = CHIEF_SECONDS) -> None:
@@ -30,8 +34,10 @@ def serve(cluster: Mapping[str, Any], run: Path, chief_seconds: float = CHIEF_SE
         chief_seconds: how long the chief is waited for in the beginning.
 
     Raises:
+        UsageError: another process has this one's port.
         RuntimeError: the chief did not come, or is gone and the run has not finished.
     """
+    check_free(cluster)
     kind, index = cluster["task"]["type"], cluster["task"]["index"]
     config = tf.compat.v1.ConfigProto(device_count={"GPU": 0}) if kind == "ps" else None
     server = tf.distribute.Server(tf.train.ClusterSpec(cluster["cluster"]), kind, index, "grpc", config)
@@ -50,12 +56,16 @@ def wait_for(chief: str, chief_seconds: float) -> None:
     Raises:
         RuntimeError: it has not come within `chief_seconds`.
     """
-    limit = time.monotonic() + chief_seconds
+    start, told = time.monotonic(), False
     while not _answers(chief):
-        if time.monotonic() > limit:
+        passed = time.monotonic() - start
+        if passed > SILENT_SECONDS and not told:
+            _LOG.warning("waits for the chief at %s", chief)
+            told = True
+        if passed > chief_seconds:
             raise RuntimeError(
                 f"no chief came to {chief} within {chief_seconds:.0f} seconds: start it with the same --workers and "
-                "--servers, and --worker-index 0"
+                "--servers, and --worker-index 0 (or TF_CONFIG), or see what it said if it has ended"
             )
         time.sleep(POLL_SECONDS)
     missed = 0
