@@ -10,6 +10,7 @@ from tfmmrec.encoders.composed_identifier import ComposedIdentifier
 from tfmmrec.encoders.encoder import Encoder
 from tfmmrec.encoders.tpu_identifier import TpuIdentifier
 from tfmmrec.losses.streaming_frequency import StreamingFrequency
+from tfmmrec.models.content_reference import has_graphs
 from tfmmrec.models.in_batch_losses import IN_BATCH_LOSSES
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import UsageError
@@ -49,8 +50,8 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
         yield f"the loss {model.loss_name} embeds all candidates in every step: set loss=sampled_softmax (bpr, hinge)"
     if model.negatives.kind == "mined":
         yield "mined negatives are looked for between steps: set negatives=mixed"
-    if model.needs_catalogue and not model.negatives.draws and model.loss_name in IN_BATCH_LOSSES:
-        yield "fusion=graph reads the whole catalogue: take another fusion"
+    if has_graphs(model.candidate_tower):
+        yield "fusion=graph and the like read the whole catalogue: take another fusion"
     if model.candidate_tower.alignments:
         yield "alignments are not made for steps without order: leave alignment out"
     if any(isinstance(part, StreamingFrequency) for part in model.submodules):
@@ -67,8 +68,8 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
 def _of_options(options: TrainingOptions) -> Iterator[str]:
     if options.accumulate_steps > 1:
         yield "accumulate_steps has no use where every worker steps by itself: leave it out"
-    if options.mixed_precision == "float16":
-        yield "float16's loss scale goes by the step before: set mixed_precision=bfloat16 or none"
+    if options.mixed_precision != "none":
+        yield "Keras reads whole weights alone in 16 bits, and none in parts: set mixed_precision=none"
     if options.deterministic:
         yield "steps come in no fixed order: leave deterministic out"
     if options.tensorboard:
