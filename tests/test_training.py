@@ -237,17 +237,15 @@ def test_a_model_that_diverges_ends_the_training(tmp_path):
         ({"hyperparameters": {"content": True}}, "id_only has no setting 'content'"),
         ({"hyperparameters": {"dim": "wide"}}, "dim='wide' does not suit id_only"),
         ({"hyperparameters": {"fusion": "middle"}}, "fusion must be one of early, late, hybrid"),
+        ({"options": {"monitor": "val_loss"}}, "monitor must be one of val_recall@20, .*, got 'val_loss'"),
+        ({"options": {"optimizer": "lazy_adam"}}, "lazy_adam reads which rows a batch has, a TPU cannot"),
     ],
 )
-def test_what_cannot_be_built_is_refused_before_anything_is_written(arguments, message, tmp_path):
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfmmrec.training.on_tpu", lambda strategy: True)  # none is here
     with pytest.raises(UsageError, match=message):
         train(choices(), tmp_path / "run", **({"model": "id_only", "progress": False} | arguments))
     assert not (tmp_path / "run").exists()
-
-
-def test_a_metric_that_there_is_not_cannot_be_monitored(tmp_path):
-    with pytest.raises(UsageError, match="monitor must be one of val_recall@20, .*, got 'val_loss'"):
-        learn(tmp_path / "run", "id_only", epochs=2, monitor="val_loss")
 
 
 def test_a_folder_that_holds_a_run_is_refused(run):

@@ -32,7 +32,6 @@ from tfmmrec.static_shapes import check_static_shapes
 from tfmmrec.strategies import on_tpu
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.transfer import transfer_weights
-from tfmmrec.types import UsageError
 from tfmmrec.workers import Workers
 
 TITLES = {"select": "choosing the epoch", "refit": "refit on all of train"}
@@ -85,7 +84,7 @@ class Fitting:
             What was kept, and the model with the weights of the last epoch, in this process.
 
         Raises:
-            UsageError: on a TPU, a model or an optimizer that cannot be trained there.
+            UsageError: on a TPU, a model that cannot be trained there.
         """
         options, tpu = self.options, on_tpu(self.workers.strategy)
         if tpu:
@@ -139,8 +138,6 @@ class Fitting:
 
     def _check_static_shapes(self, interactions: Interactions) -> None:
         """Traces a step of a model of its own, on the host, before the TPU is asked for anything."""
-        if self.options.optimizer == "lazy_adam":
-            raise UsageError("optimizer=lazy_adam reads which rows a batch has, a TPU cannot: take optimizer=adam")
         model = self.build(interactions)
         self.prepared.give(model)
         self._complete(model, interactions)

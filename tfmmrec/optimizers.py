@@ -43,6 +43,16 @@ def make_optimizer(model: tf.keras.Model, options: TrainingOptions, steps_per_ep
     return optimizer
 
 
+def check_optimizer(options: TrainingOptions, is_on_tpu: bool) -> None:
+    """Refuses an optimizer that cannot be compiled for the device.
+
+    Raises:
+        UsageError: it says which to take.
+    """
+    if is_on_tpu and options.optimizer == "lazy_adam":
+        raise UsageError("optimizer=lazy_adam reads which rows a batch has, a TPU cannot: take optimizer=adam")
+
+
 def check_encoder_options(model: tf.keras.Model, options: TrainingOptions) -> None:
     """Refuses options of fine-tuning where no pretrained encoder is fine-tuned, and more layers than it has.
 

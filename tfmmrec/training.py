@@ -18,9 +18,10 @@ from tfmmrec.data.dataset import Dataset, Interactions
 from tfmmrec.data.splits import hold_out
 from tfmmrec.data.statistics import Statistics, compute_statistics
 from tfmmrec.embedding import Progress
+from tfmmrec.encoders.tpu_identifier import check_tpu_identifiers
 from tfmmrec.fitting import Fitting
 from tfmmrec.numerics import numerics
-from tfmmrec.optimizers import check_encoder_options
+from tfmmrec.optimizers import check_encoder_options, check_optimizer
 from tfmmrec.parameter_servers.serving_process import serve
 from tfmmrec.parameter_servers.supported import check_supported
 from tfmmrec.preparation import Prepared, prepare
@@ -37,7 +38,7 @@ from tfmmrec.runs import (
     write_rows,
     write_text,
 )
-from tfmmrec.strategies import is_helper, make_strategy
+from tfmmrec.strategies import is_helper, make_strategy, on_tpu
 from tfmmrec.training_options import TrainingOptions, check_monitor, options_of
 from tfmmrec.types import DataError, UsageError
 from tfmmrec.workers import Workers
@@ -133,8 +134,10 @@ class _Training:
             self.statistics = compute_statistics(self.dataset)
             model = self._build()  # refuses wrong hyperparameters before anything is written
             check_encoder_options(model, self.options)
+            check_optimizer(self.options, on_tpu(self.workers.strategy))
             if self.workers.has_servers:
                 check_supported(self.config.model, model, self.options, self.callbacks)
+            check_tpu_identifiers(model, self.workers.strategy)
             steps, size = self.options.accumulate_steps, self.options.batch_size
             check_accumulation(steps, size, self._parts[0], by_query=model.loss_name == "multinomial")
         self.lock.take()

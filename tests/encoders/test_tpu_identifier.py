@@ -10,6 +10,7 @@ from tests.conformance.models import SAMPLED, ModelCase, ready
 from tests.conformance.serving import PythonModel, ask_stock_runtime
 from tests.serving.catalogue import songs
 from tfmmrec.encoders import IdentifierEncoder, TpuIdentifier
+from tfmmrec.encoders.tpu_identifier import check_tpu_identifiers
 from tfmmrec.run_evaluation import evaluate_run
 from tfmmrec.runs import load_run
 from tfmmrec.serving import export_run
@@ -132,8 +133,16 @@ def test_strategies_that_cannot_have_it_are_told(monkeypatch, name):
     strategy = object.__new__(getattr(tf.distribute, kinds[name]))
     with monkeypatch.context() as patched:
         patched.setattr(tf.distribute, "get_strategy", lambda: strategy)
-        with pytest.raises(UsageError, match=f"identifier=tpu_embedding cannot be made under strategy {name}: take "):
+        told = f"identifier=tpu_embedding cannot be made under strategy {name}: take "
+        with pytest.raises(UsageError, match=told):
             TpuIdentifier(IDS, 3)
+    module = tf.Module()
+    module.encoder = IdentifierEncoder(IDS, 3)
+    check_tpu_identifiers(module, strategy)
+    module.encoder = TpuIdentifier(IDS, 3)
+    check_tpu_identifiers(module, tf.distribute.get_strategy())
+    with pytest.raises(UsageError, match=told):
+        check_tpu_identifiers(module, strategy)
 
 
 @pytest.mark.slow

@@ -43,12 +43,7 @@ class TpuIdentifier(IdentifierEncoder):
 
     def _table(self, initializer: tf.keras.initializers.Initializer) -> tf.Variable:
         strategy = tf.distribute.get_strategy()
-        for name, unable in _UNABLE.items():
-            if isinstance(strategy, unable):
-                raise UsageError(
-                    f"identifier=tpu_embedding cannot be made under strategy {name}: take strategy cpu, mirrored or "
-                    "tpu, or identifier=table"
-                )
+        _check_strategy(strategy)
         api = tf.tpu.experimental.embedding
         table = api.TableConfig(self.num_terms, self.dim, initializer=initializer, name="embeddings")
         self._feature = api.FeatureConfig(table, name="row")
@@ -65,3 +60,22 @@ class TpuIdentifier(IdentifierEncoder):
         # one that was made under a TPUStrategy refuses to be called outside of it, where validation is
         outside = self._of_tpu and not isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
         return self.layer({"row": rows}, serving_config={"row": self._feature} if outside else None)["row"]
+
+
+def check_tpu_identifiers(model: tf.keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Refuses a model that has such an encoder, made outside of the strategy, where it is to be made under it.
+
+    Raises:
+        UsageError: as `TpuIdentifier`.
+    """
+    if any(isinstance(part, TpuIdentifier) for part in model.submodules):
+        _check_strategy(strategy)
+
+
+def _check_strategy(strategy: tf.distribute.Strategy) -> None:
+    for name, unable in _UNABLE.items():
+        if isinstance(strategy, unable):
+            raise UsageError(
+                f"identifier=tpu_embedding cannot be made under strategy {name}: take strategy cpu, mirrored or "
+                "tpu, or identifier=table"
+            )
