@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.graphs import _graphs_as_saved  # noqa: F401
+from tfmmrec.search.admission import admission
 from tfmmrec.search.inverted_file import InvertedFileIndex
 from tfmmrec.search.question import by_products
 from tfmmrec.search.scann_cells import ScannCells
@@ -37,6 +38,13 @@ class Model(tf.Module):
         values, rows, is_right = self.index.plain_head(question, tf.fill([tf.shape(queries)[0], 1], -1), tf.constant(K))
         return {"scores": values, "rows": rows, "is_right": is_right}
 
+    @tf.function(input_signature=[tf.TensorSpec([1, DIM])], autograph=False)
+    def answer(self, query):
+        """As a signature answers: by all candidates where the cells' answer is short."""
+        nothing = tf.constant([[""]])
+        admitted = admission(self.index, nothing, nothing, nothing, tf.constant([[-1]]))
+        return self.index.head(by_products(query, tf.constant([False])), admitted, tf.constant(K))[1]
+
 
 def _exact(vectors):
     products = QUERIES @ vectors.T
@@ -67,6 +75,7 @@ def test_an_export_is_given_other_candidates_once_each_time_it_is_loaded(tmp_pat
     _is_found(first.best(tf.constant(QUERIES)), OLD)
     _replace(first.index, NEW)
     assert not first.best(tf.constant(QUERIES))["is_right"], "its searcher is that of the old ones: it is not believed"
+    np.testing.assert_array_equal(first.answer(tf.constant(QUERIES[:1])), _exact(NEW)[0][:1])
     with pytest.raises(tf.errors.InvalidArgumentError, match="load the export anew to give it other candidates"):
         _replace(first.index, OLD)
     tf.saved_model.save(first, str(tmp_path / "2"), options=options)

@@ -57,6 +57,9 @@ class Cells(tf.Module):
     has_cosines = True
     """Whether cells can be read where scores are cosines."""
 
+    are_complete = True
+    """Whether every candidate is found where all cells are read."""
+
     num_rescored = 156
     """How many more candidates than are asked for get their exact scores."""
 

@@ -121,7 +121,8 @@ class InvertedFileIndex(ExactIndex):
             last = values[0, -1]
             is_short = (last == -float("inf")) | (last < least[0])  # nothing is less than NaN
             wider = tf.where(2 * probes * WIDEST > num_cells, 2 * num_cells, 2 * probes)
-            return tf.where(is_short & (probes < num_cells), wider, 0), values, rows
+            is_last = probes >= num_cells if self.cells.are_complete else probes > num_cells
+            return tf.where(is_short & ~is_last, wider, 0), values, rows
 
         shapes = tf.TensorShape([]), tf.TensorShape([None, None]), tf.TensorShape([None, None])
         state = first, tf.zeros([1, 0]), tf.zeros([1, 0], tf.int32)

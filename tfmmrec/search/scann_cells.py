@@ -55,6 +55,9 @@ class ScannCells(tf.Module):
     has_cosines = False
     """ScaNN finds the highest products; where scores are cosines, all candidates are scored."""
 
+    are_complete = False
+    """A searcher of candidates that were exchanged since finds none."""
+
     num_rescored = 900
     """How many more candidates than are asked for get their exact scores; the codes are coarse."""
 
