@@ -37,6 +37,9 @@ def test_operations_whose_size_depends_on_values_are_found_inside_of_functions_t
     assert "StringToHashBucketFast" in operations(lambda x: tf.strings.to_hash_bucket_fast(x, 3), ([4], tf.string))
     assert "PyFunc" in operations(lambda x: tf.numpy_function(np.sum, [x], tf.int64), rows)
     assert operations(lambda x: x + 1, ([None], tf.int32)) != []  # no size at all
+    part = tf.function(lambda x, size: tf.reduce_sum(x[:size]))
+    in_branch = lambda x, size: tf.cond(size > 0, lambda: part(x, size), lambda: 0)  # noqa: E731
+    assert operations(in_branch, rows, ([], tf.int32)) == ["StridedSlice"]
     sparse = tf.nn.sparse_softmax_cross_entropy_with_logits
     assert operations(lambda x, y: sparse(x, y), rows, ([4, 3], tf.float32)) == []
 

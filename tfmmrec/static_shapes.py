@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -30,11 +30,21 @@ def dynamic_operations(graph: tf.Graph) -> list[str]:
     for function in definition.library.function:
         types |= {node.op for node in function.node_def}
     found = {name for name in types if _is_dynamic(name)}
-    for operation in graph.get_operations():
-        sized = [tensor for tensor in operation.outputs if tensor.dtype not in _WITHOUT_SHAPE]
-        if not all(tensor.shape.is_fully_defined() for tensor in sized):
-            found.add(operation.type)
+    for part in _with_functions(graph, set()):
+        for operation in part.get_operations():
+            sized = [tensor for tensor in operation.outputs if tensor.dtype not in _WITHOUT_SHAPE]
+            if not all(tensor.shape.is_fully_defined() for tensor in sized):
+                found.add(operation.type)
     return sorted(found)
+
+
+def _with_functions(graph: tf.Graph, seen: set[str]) -> Iterator[tf.Graph]:
+    """A graph, and those of the functions that it calls; their definitions have no shapes."""
+    yield graph
+    for name, function in graph._functions.items():
+        if name not in seen:
+            seen.add(name)
+            yield from _with_functions(function.graph, seen)
 
 
 def _is_dynamic(name: str) -> bool:
