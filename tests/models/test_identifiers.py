@@ -75,6 +75,8 @@ def test_what_does_not_fit_is_refused():
         build(identifier="hashed", query_identifier_buckets=9, query_id=None)  # there is a history
     with pytest.raises(UsageError, match="identifier_buckets=9, but the model has no id on that side; leave it out"):
         build(identifier="hashed", identifier_buckets=9, candidate_id=False)
+    with pytest.raises(UsageError, match="identifier=hashed, but the model has no id on either side; leave it out"):
+        build(identifier="hashed", candidate_id=False, query_id=False)
     with pytest.raises(UsageError, match="fusion=graph finds candidates by their rows in a table: take identifier=tab"):
         build(identifier="hashed", fusion="graph")
     with pytest.raises(UsageError, match="query_identifier_buckets=9, but the model has no id on that side"):

@@ -53,10 +53,12 @@ def check_identifiers(kind: str, buckets: dict[str, int | None], has_id: dict[st
         has_id: the same settings -> whether that side of the model has an id.
 
     Raises:
-        UsageError: an unknown kind, or buckets of what has none.
+        UsageError: an unknown kind, or a kind or buckets of what has none.
     """
     if kind not in IDENTIFIERS:
         raise UsageError(f"identifier must be one of {', '.join(IDENTIFIERS)}, got {kind!r}")
+    if kind != "table" and not any(has_id.values()):
+        raise UsageError(f"identifier={kind}, but the model has no id on either side; leave it out")
     for name, asked in buckets.items():
         if asked is None:
             continue
