@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.choices import history_rows
-from tests.conftest import ROOT
+from tests.train_process import settings, start_training
 from tfmmrec.data.dataset import load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import Run, load_run
@@ -48,13 +46,8 @@ class Training:
 
     def start(self, resume: bool) -> subprocess.Popen:
         """The process; what it says goes to a file."""
-        code = "from tfmmrec.cli.main import run; run()"
-        command = [sys.executable, "-c", code, "train", str(self.data), "--run", str(self.run), *self.arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with open(self.log, "ab") as log:
-            return subprocess.Popen(
-                [*command, *(["--resume"] if resume else [])], env=environment, stdout=log, stderr=log
-            )
+        more = ["--resume"] if resume else []
+        return start_training(self.data, self.run, self.log, *self.arguments, *more)
 
     @property
     def log(self) -> Path:
@@ -104,10 +97,6 @@ def vectors(run: Run, data: Path) -> tuple[np.ndarray, np.ndarray]:
     embedder = run.embedder(dataset)
     candidates = embedder.candidates()
     return candidates, embedder.queries(np.arange(len(dataset.queries)), candidates, dataset.train)
-
-
-def settings(*more: str) -> list[str]:
-    return [argument for setting in more for argument in ("--set", setting)]
 
 
 def test_killed_in_every_phase_it_ends_at_the_same_numbers(data, tmp_path):

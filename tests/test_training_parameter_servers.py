@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
 from tests.test_workers import free_ports
+from tests.train_process import settings, start_training
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.run_evaluation import evaluate_run
 from tfmmrec.runs import load_run
@@ -55,15 +53,10 @@ class Processes:
             self.start(name)
 
     def start(self, name: tuple[str, int]) -> None:
-        settings = [part for setting in SETTINGS for part in ("--set", setting)]
-        command = [sys.executable, "-c", "from tfmmrec.cli.main import run; run()", "train", str(self.data)]
-        command += ["--run", str(self.run), "--strategy", "parameter_server", "--no-refit", *settings, *self.more]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-        environment.pop("TF_CONFIG", None)
-        with open(self.log_of(name), "ab") as log:
-            self.started[name] = subprocess.Popen(
-                [*command, f"--{name[0]}-index", str(name[1])], env=environment, stdout=log, stderr=log
-            )
+        own = ["--strategy", "parameter_server", "--no-refit", *settings(*SETTINGS), *self.more]
+        own += [f"--{name[0]}-index", str(name[1])]
+        log = self.log_of(name)
+        self.started[name] = start_training(self.data, self.run, log, *own, CUDA_VISIBLE_DEVICES="-1")
 
     def kill(self, name: tuple[str, int]) -> None:
         process = self.started.pop(name)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
 from tests.test_workers import free_ports
+from tests.train_process import settings, start_training
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import Run, load_run
 
@@ -45,14 +43,9 @@ def data(tmp_path_factory) -> Path:
 
 def start(data: Path, run: Path, model: str, *more: str) -> subprocess.Popen:
     """`tfmmrec train` in a process of its own; what it says goes to a file beside the run."""
-    settings = [part for setting in SETTINGS[model] for part in ("--set", setting)]
-    command = [sys.executable, "-c", "from tfmmrec.cli.main import run; run()", "train", str(data), "--run", str(run)]
-    command += ["--model", model, *settings, "--no-refit", "--set", "patience=99", *more]
+    own = ["--model", model, "--no-refit", *settings(*SETTINGS[model], "patience=99")]
     index = more[more.index("--worker-index") + 1] if "--worker-index" in more else "0"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    environment.pop("TF_CONFIG", None)
-    with open(log_of(run, index), "ab") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    return start_training(data, run, log_of(run, index), *own, *more, TF_FORCE_GPU_ALLOW_GROWTH="true")
 
 
 def log_of(run: Path, index: str | int) -> Path:
