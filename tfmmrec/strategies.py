@@ -24,7 +24,7 @@ def make_strategy(name: str = "auto", shard_bytes: int = SHARD_BYTES) -> tf.dist
             `TF_CONFIG` names parameter servers, multiworker where it names two workers or more, mirrored with two GPUs
             or more, else the default device), `tpu` (all cores of the TPU of this machine, a TPU VM; never run on
             one so far).
-        shard_bytes: a matrix is cut into no smaller parts.
+        shard_bytes: a matrix of no more bytes is not cut up.
 
     Raises:
         UsageError: an unknown name; `multiworker` or `parameter_server` without such a cluster, or too late;

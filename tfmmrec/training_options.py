@@ -38,7 +38,7 @@ class TrainingOptions(BaseModel):
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
         seed: of weights, batches, histories, dropout.
         strategy: auto, cpu, mirrored, multiworker, parameter_server or tpu, see `make_strategy`.
-        shard_bytes: parameter servers hold matrices in parts of so many bytes or more, at most one for each server.
+        shard_bytes: parameter servers hold matrices of more bytes in parts, at most one for each server.
         mixed_precision: none, float16 or bfloat16.
         patience: validations without a new best before the fit stops.
         monitor: the validation metric.

@@ -37,6 +37,14 @@ def test_models_that_cannot(name, settings, told):
         check_supported(name, model(name, **settings), TrainingOptions())
 
 
+def test_a_gru_needs_its_matrices_whole():
+    gru = model(history_encoder="gru")
+    largest = 4 * max(weight.shape.num_elements() for weight in gru.query_tower.encoders["history"].weights)
+    check_supported("two_tower", gru, TrainingOptions(shard_bytes=largest))
+    with pytest.raises(UsageError, match=f"its largest has {largest} bytes: set shard_bytes={largest} or more"):
+        check_supported("two_tower", gru, TrainingOptions(shard_bytes=largest - 1))
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

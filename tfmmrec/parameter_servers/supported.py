@@ -32,7 +32,7 @@ def check_supported(
     Raises:
         UsageError: it says of each what to do.
     """
-    found = [*_of_model(name, model), *_of_options(options)]
+    found = [*_of_model(name, model), *_of_recurrence(model, options), *_of_options(options)]
     found += [
         f"{type(callback).__name__} has hooks of batches, and here only epochs have; leave it out"
         for callback in callbacks
@@ -63,6 +63,16 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
     for part in model.submodules:
         if isinstance(part, Encoder) and part.handle is not None and part.mode != "cached":
             yield f"the pretrained encoder {part.name!r} would be read from the servers in every step: set mode cached"
+
+
+def _of_recurrence(model: tf.keras.Model, options: TrainingOptions) -> Iterator[str]:
+    layers = [part for part in model.submodules if isinstance(part, tf.keras.layers.RNN)]
+    largest = max((4 * weight.shape.num_elements() for layer in layers for weight in layer.weights), default=0)
+    if largest > options.shard_bytes:
+        yield (
+            f"a gru or lstm is not made for matrices in parts, and its largest has {largest} bytes: set "
+            f"shard_bytes={largest} or more, or history_encoder=transformer"
+        )
 
 
 def _of_options(options: TrainingOptions) -> Iterator[str]:
