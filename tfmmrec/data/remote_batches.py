@@ -22,7 +22,7 @@ class RemoteBatches:
 
     A batch is a function of the seed and its number. Of W workers each makes every W-th batch of a pass, and every
     pass has another order: no two take the same row in a pass, and what a lost worker would have taken comes to the
-    others in a later one.
+    others in a later one; one that comes back makes its batches from `start_step` on again.
 
     Args:
         stream: of one replica; its log, tables, sizes and seed are taken.

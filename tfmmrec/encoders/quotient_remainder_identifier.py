@@ -49,8 +49,8 @@ class QuotientRemainderIdentifier(ComposedIdentifier):
         size = max(len(self._ids), 1)
         if num_buckets > size:
             raise UsageError(
-                f"{num_buckets} buckets are more than the {size} ids that are to share them: take fewer, or a table of "
-                "all ids"
+                f"num_buckets={num_buckets} (of a model: identifier_buckets, query_identifier_buckets) is more than "
+                f"the {size} ids that are to share them: take fewer, or a table of all ids (identifier=table)"
             )
         self.operation = operation
         stddev, quotients = self._stddev, -(-size // num_buckets)

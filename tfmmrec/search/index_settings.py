@@ -47,9 +47,9 @@ class IndexSettings:
         for name in ("cells", "probes"):
             number = getattr(self, name)
             if number is not None and number < 1:
-                raise UsageError(f"an ivf index needs at least 1 of its {name}, got {number}")
+                raise UsageError(f"an index needs at least 1 of its {name}, got {number}")
         if not 0 < self.recall <= 1:
-            raise UsageError(f"the recall of an ivf index must be above 0 and at most 1, got {self.recall}")
+            raise UsageError(f"the recall of an index must be above 0 and at most 1, got {self.recall}")
         chosen = [name for name in ("cells", "probes") if getattr(self, name) is not None]
         if self.kind == "exact" and chosen:
             raise UsageError(f"an exact index has no {' and no '.join(chosen)}; leave them out, or choose ivf")
