@@ -10,6 +10,7 @@ from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.refresh import refresh_index
 from tfmmrec.serving.replay import replay_check
+from tfmmrec.types import UsageError
 
 pytest.importorskip("scann")
 
@@ -56,6 +57,9 @@ def test_it_is_refreshed_replayed_and_served_like_any_index(scann_export, export
     whole = [1, 3, 4]  # filters that leave less than k, the popular ones, and cosines: all candidates are scored
     _assert_answers_alike(refreshed, load_exported(exported), whole)
     assert len(refreshed.module.index.cells.parts["datapoint_to_token"].numpy()) == 30
+    with pytest.raises(UsageError, match="at least 16 candidates, but 15 would be left; keep more"):
+        refresh_index(scann_export, tmp_path / "few", removed=model.candidates["candidate_id"].to_pylist()[:11])
+    assert not (tmp_path / "few").exists()
     check = replay_check(refreshed)
     assert check.passed, check.says
     assert set(ModelVersion(2, str(tmp_path / "new")).signatures) >= set(refreshed.signatures)

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfmmrec.data.entities import Entities
 from tfmmrec.data.issues import Issues
+from tfmmrec.search.scann_cells import LEAST_CANDIDATES
 from tfmmrec.search.scann_ops import save_options
 from tfmmrec.serving.assets import display_table
 from tfmmrec.serving.contents import Contents, contents_of, filter_entities, read_contents
@@ -54,7 +55,7 @@ def refresh_index(
 
     Raises:
         UsageError: neither candidates nor removed ones, a model without an index, a folder that is not of this machine,
-            or nothing would be left.
+            or nothing would be left, or too little for ScaNN.
         DataError: not an export that remembers its candidates; a table that does not fit it; an id that is to be added
             and removed at once; candidates none of which can be encoded, where none is removed.
     """
@@ -83,6 +84,11 @@ def refresh_index(
     merged = merge(before.ids, gone, new.contents.ids)
     if not len(merged):
         raise UsageError("every candidate is to be removed, and an index needs at least one; keep some")
+    if len(merged) < LEAST_CANDIDATES and model.about.get("index", {}).get("kind") == "scann":
+        raise UsageError(
+            f"an index of kind scann needs at least {LEAST_CANDIDATES} candidates, but {len(merged)} would be left; "
+            "keep more, or export the run anew with --index exact"
+        )
     after = merged_contents(merged, before, new.contents)
     _give_index(model, merged, before, after, encoded, new.rows)
     signatures = {name: getattr(model.module, name) for name in model.module.signatures}
