@@ -77,6 +77,13 @@ QUANTITIES = {
     "load_seconds": (load_terms, lambda r: r["load_seconds"]),
 }
 
+UNITS = {
+    "seconds_a_step": "seconds of a step",
+    "memory_mib": "bytes of memory",
+    "load_seconds": "seconds of loading",
+}
+"""Of the coefficients."""
+
 
 def report(runs: list[dict]) -> dict:
     """Coefficients, predictions beside what was measured, and what they say of the far sizes."""
@@ -125,7 +132,7 @@ def markdown(runs: list[dict], found: dict) -> str:
         own = f"{milli:,.1f} | {milli * seconds:,.1f} | {mib:,.0f} | {mib * memory:,.0f} | {r['load_seconds']:.1f}"
         lines.append(f"| {label(r)} | {r['table_rows']:,} | {own} | {r['load_seconds'] * load:.1f} |")
     for name in QUANTITIES:
-        lines += ["", f"| {name}: what | coefficient |", "|---|---|"]
+        lines += ["", f"| {UNITS[name]} | coefficient |", "|---|---|"]
         lines += [f"| {term} | {value:.3g} |" for term, value in found[name]["coefficients"].items()]
     return "\n".join(lines) + "\n"
 
