@@ -6,11 +6,13 @@ import grpc
 import pytest
 
 from tfmmrec.cluster import (
+    answers,
     check_free,
     has_servers,
     num_workers,
     read_cluster,
     wait_for_helpers,
+    wait_for_workers,
     worker_index_of,
     write_cluster,
 )
@@ -162,3 +164,36 @@ def test_the_chief_says_whom_it_waits_for(caplog):
     assert caplog.messages == [f"worker 0 waits for server 1 ({other})"]
     wait_for_helpers({"cluster": cluster | {"ps": [there]}}, silent_seconds=0.0)
     helper.stop(None)
+
+
+def _three():
+    """Clusters of three workers on this machine, as each of them sees it."""
+    ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    addresses = [f"127.0.0.1:{port.getsockname()[1]}" for port in ports]
+    for port in ports:
+        port.close()
+    return addresses, [
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in range(3)
+    ]
+
+
+def test_workers_wait_for_each_other():
+    addresses, clusters = _three()
+    with ThreadPoolExecutor(3) as pool:
+        waits = [pool.submit(wait_for_workers, cluster, 30.0) for cluster in clusters[:2]]
+        with pytest.raises(TimeoutError):
+            waits[0].result(timeout=0.5)
+        assert answers(addresses[1])
+        wait_for_workers(clusters[2], 30.0)
+        with socket.create_server(("127.0.0.1", int(addresses[2].rpartition(":")[2]))):  # TensorFlow's turn
+            assert [wait.result(timeout=30) for wait in waits] == [None, None]
+
+
+def test_a_worker_says_whom_it_waits_for(caplog):
+    addresses, clusters = _three()
+    with socket.create_server(("127.0.0.1", int(addresses[2].rpartition(":")[2]))):
+        with pytest.raises(RuntimeError, match=f"^no answer from worker 0 .{addresses[0]}. within 0 seconds: start it"):
+            wait_for_workers(clusters[1], 0.4, silent_seconds=0.1)
+        assert caplog.messages == [f"worker 1 waits for worker 0 ({addresses[0]})"]
+        with pytest.raises(UsageError, match="its port cannot be had"):
+            wait_for_workers(clusters[2], 0.4)

@@ -24,6 +24,17 @@ def test_one_process_is_the_chief_and_agrees_with_itself():
     np.testing.assert_array_equal(variable, [1.0, 2.0])
 
 
+def test_what_tensorflow_says_of_a_lost_worker_is_told():
+    workers = Workers(tf.distribute.get_strategy())
+    workers.number = 2
+    message = "Graph execution error:\n\nDetected at node 'x' defined at\n\nsocket closed\n [[{{node x}}]]"
+    with pytest.raises(RuntimeError, match="another worker is gone.* TensorFlow says: socket closed$"):
+        with workers.together():
+            raise tf.errors.UnavailableError(None, None, message)
+    with pytest.raises(RuntimeError, match="TensorFlow says: UnavailableError$"), workers.together():
+        raise tf.errors.UnavailableError(None, None, "")
+
+
 def test_an_error_of_one_process_alone_is_its_own():
     with pytest.raises(tf.errors.UnavailableError), Workers(tf.distribute.get_strategy()).together():
         raise tf.errors.UnavailableError(None, None, "gone")

@@ -166,6 +166,49 @@ def wait_for_helpers(cluster: dict[str, Any], seconds: float = HELPER_SECONDS, s
             channel.close()
 
 
+def wait_for_workers(cluster: dict[str, Any], seconds: float = HELPER_SECONDS, silent_seconds: float = 10.0) -> None:
+    """Until all workers that step together have come to this; TensorFlow would wait without a word, deaf to SIGTERM.
+
+    Each listens at its own address meanwhile, where TensorFlow will listen next.
+
+    Args:
+        cluster: as `read_cluster` gives it.
+        seconds: how long.
+        silent_seconds: after so many it is told who is missing.
+
+    Raises:
+        UsageError: another process has this one's port.
+        RuntimeError: some did not come.
+    """
+    check_free(cluster)
+    addresses = [address for job in ("chief", "worker") for address in cluster["cluster"].get(job, [])]
+    own = worker_index_of(cluster)
+    missing = {place: address for place, address in enumerate(addresses) if place != own}
+    start, told = time.monotonic(), False
+    with socket.create_server(("", int(addresses[own].rpartition(":")[2]))):
+        while missing := {place: address for place, address in missing.items() if not answers(address)}:
+            passed, named = time.monotonic() - start, ", ".join(f"worker {p} ({a})" for p, a in missing.items())
+            if passed > seconds:
+                raise RuntimeError(
+                    f"no answer from {named} within {seconds:.0f} seconds: start it with the same --workers (or "
+                    "TF_CONFIG), see what it said if it has ended, and whether a firewall is between"
+                )
+            if passed > silent_seconds and not told:
+                _LOG.warning("worker %d waits for %s", own, named)
+                told = True
+            time.sleep(0.1)
+
+
+def answers(address: str) -> bool:
+    """Whether somebody listens at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5.0):
+            return True
+    except OSError:
+        return False
+
+
 def _is_address(text: str) -> bool:
     host, _, port = text.rpartition(":")
     return bool(host) and port.isdigit() and 0 < int(port) < 65_536

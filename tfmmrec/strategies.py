@@ -7,7 +7,14 @@ from functools import cache
 
 import tensorflow as tf
 
-from tfmmrec.cluster import check_free, has_servers, num_workers, read_cluster, wait_for_helpers
+from tfmmrec.cluster import (
+    check_free,
+    has_servers,
+    num_workers,
+    read_cluster,
+    wait_for_helpers,
+    wait_for_workers,
+)
 from tfmmrec.types import UsageError
 
 SHARD_BYTES = 256 * 1024
@@ -87,11 +94,13 @@ def _mirrored_over(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 
 @cache
 def _multiworker() -> tf.distribute.Strategy:
-    if not num_workers(read_cluster()):
+    cluster = read_cluster()
+    if not num_workers(cluster):
         raise UsageError(
             "strategy multiworker needs to know its cluster: set TF_CONFIG (see tfmmrec/cluster.py), or give "
             "--workers host1:port,host2:port and --worker-index"
         )
+    wait_for_workers(cluster)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:

@@ -58,13 +58,13 @@ class Workers:
             if self.has_servers:
                 raise RuntimeError(
                     "a parameter server is gone, and a part of the model with it: start all processes again, with "
-                    f"--resume (resume=True). TensorFlow says: {error.message}"
+                    f"--resume (resume=True). TensorFlow says: {_said(error)}"
                 ) from error
             if self.number == 1:
                 raise
             raise RuntimeError(
                 "another worker is gone, so this one ends too: see what it said last, then start all of them again, "
-                f"with --resume (resume=True). TensorFlow says: {error.message}"
+                f"with --resume (resume=True). TensorFlow says: {_said(error)}"
             ) from error
 
     def agree(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -92,6 +92,13 @@ class Workers:
         context = tf.distribute.get_replica_context()
         is_first = context.replica_id_in_sync_group == 0
         return [context.all_reduce("sum", tf.where(is_first, value, tf.zeros_like(value))) for value in values]
+
+
+def _said(error: tf.errors.OpError) -> str:
+    """The line of an error's message that says what has happened, and not where."""
+    lines = [line.strip() for line in (error.message or "").splitlines() if line.strip()]
+    where = "Graph execution error", "Detected at node", "File ", "[[", "Original stack trace"
+    return next((line for line in lines if not line.startswith(where)), lines[0] if lines else type(error).__name__)
 
 
 def _local(variable: tf.Variable) -> tf.Tensor:

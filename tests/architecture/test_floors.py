@@ -55,6 +55,7 @@ FLOORS = (
     ("serving", "report"),
     ("run_evaluation",),
     ("cli",),
+    ("__main__",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 

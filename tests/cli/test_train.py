@@ -100,14 +100,14 @@ def test_every_flag_arrives(data, tmp_path):
 def test_resuming_a_finished_run_says_so_again(run, data, capsys):
     before = (run / "history.csv").read_bytes()
     assert main(["train", str(data), "--run", str(run), *SMALL, "--resume"]) == 0
-    assert f"Wrote {run}" in capsys.readouterr().out
+    assert f"{run} was finished already" in capsys.readouterr().out
     assert (run / "history.csv").read_bytes() == before
 
 
 def test_resuming_needs_no_settings(run, data, capsys):
     before = (run / "config.json").read_bytes()
     assert main(["train", str(data), "--run", str(run), "--resume"]) == 0
-    assert f"Wrote {run}" in capsys.readouterr().out
+    assert f"{run} was finished already" in capsys.readouterr().out
     assert (run / "config.json").read_bytes() == before
 
 
@@ -201,6 +201,18 @@ def test_what_was_survived_is_told_once(capsys):
         (["--workers", "a:1,b:2", "--worker-index", "2"], "this worker's index must lie in 0 to 1, got 2"),
         (["--strategy", "multiworker"], "strategy multiworker needs to know its cluster"),
         (["--strategy", "parameter_server"], "strategy parameter_server needs to know its cluster"),
+        (
+            ["--workers", "a:1,b:2", "--worker-index", "0", "--strategy", "mirrored"],
+            "--workers goes with --strategy multiworker or parameter_server, not mirrored",
+        ),
+        (
+            ["--workers", "a:1,b:2", "--servers", "c:3", "--server-index", "0", "--set", "loss=multinomial"],
+            "the loss multinomial embeds all candidates in every step",
+        ),
+        (
+            ["--workers", "a:1,b:2", "--servers", "c:3", "--worker-index", "0", "--deterministic"],
+            "leave deterministic out",
+        ),
         (["--server-index", "0"], "--server-index goes with --servers"),
         (["--servers", "a:1", "--server-index", "0"], "--servers goes with --workers, and with either --worker-index"),
         (["--workers", "a:1,b:2", "--servers", "", "--server-index", "0"], "--servers names no server: give host:port"),

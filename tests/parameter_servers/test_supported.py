@@ -3,6 +3,7 @@ import tensorflow as tf
 
 from tests.conformance.models import SAMPLED, ModelCase
 from tfmmrec.parameter_servers import check_supported
+from tfmmrec.parameter_servers.supported import check_settings
 from tfmmrec.training_options import TrainingOptions
 from tfmmrec.types import UsageError
 
@@ -70,3 +71,18 @@ def test_all_that_is_wrong_is_told_at_once():
         check_supported("two_tower", model(loss="multinomial"), TrainingOptions(accumulate_steps=2), [OfBatches()])
     for told in ("multinomial", "accumulate_steps", "OfBatches has hooks of batches"):
         assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "loss", "told"),
+    [
+        ("lightgcn", {}, "multinomial", "lightgcn is no model for it: take two_tower, id_only, content_only, history_"),
+        ("id_only", {}, "multinomial", "the loss multinomial embeds all candidates in every step"),
+        ("id_only", {"deterministic": True}, "hinge", "leave deterministic out"),
+    ],
+)
+def test_what_settings_alone_tell(name, options, loss, told):
+    with pytest.raises(UsageError, match=told):
+        check_settings(name, TrainingOptions(**options), loss)
+    check_settings("id_only", TrainingOptions(), "auto")
+    check_settings("id_only", TrainingOptions())

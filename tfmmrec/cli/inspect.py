@@ -62,7 +62,7 @@ def _show(found: Inspection, answer: dict[str, Any]) -> None:
         if side.features:
             out.print(_features(side))
     if found.num_cold_candidates:
-        out.print(f"{found.num_cold_candidates:,} cold candidates, held out of training altogether")
+        out.print(f"{found.num_cold_candidates:,} cold candidates, which no interaction of train has")
     if found.num_seen_in_test:
         out.print(f"{found.num_seen_in_test:,} rows of test are rows of train too, and are not asked for again")
     if found.issues:

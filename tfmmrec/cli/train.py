@@ -79,8 +79,9 @@ def train(
     Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
     from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.parameter_servers.supported import check_settings
     from tfmmrec.runs import read_config, read_start
-    from tfmmrec.strategies import is_helper, make_strategy
+    from tfmmrec.strategies import is_helper, make_strategy, uses_servers
     from tfmmrec.training import train as fit
     from tfmmrec.transfer import describe_transfer
     from tfmmrec.workers import Workers
@@ -98,8 +99,12 @@ def train(
     settings = parse_settings(set_ or [])
     begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
     model = model or ("two_tower" if begun is None else begun.model)
-    _, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
+    own, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
     options = options if begun is None else type(options)(**begun.options)
+    if workers is not None and options.strategy not in ("auto", "multiworker", "parameter_server"):
+        raise UsageError(f"--workers goes with --strategy multiworker or parameter_server, not {options.strategy}")
+    if uses_servers(options.strategy):
+        check_settings(model, options, own.get("loss") if begun is None else begun.hyperparameters.get("loss"))
     if is_helper(options.strategy):
         return _help(run)
     worker = Workers(make_strategy(options.strategy, options.shard_bytes))  # before anything is computed
@@ -123,7 +128,9 @@ def train(
     out.print(f"{model}: {answer['num_epochs']} epochs, on validation data {shown}", markup=False, soft_wrap=True)
     for line in describe_transfer(taken):
         out.print(f"Taken over, {line}", markup=False, soft_wrap=True)
-    if worker.is_chief:
+    if begun is not None and begun.finished:
+        out.print(f"{run} was finished already. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
+    elif worker.is_chief:
         out.print(f"Wrote {run}. Next: tfmmrec evaluate {run}", markup=False, soft_wrap=True)
     else:
         out.print(f"This was worker {worker.index}; worker 0 wrote {run}.", markup=False, soft_wrap=True)

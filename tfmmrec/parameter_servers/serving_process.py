@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmmrec.cluster import check_free
+from tfmmrec.cluster import answers, check_free
 from tfmmrec.runs import read_config
 from tfmmrec.types import DataError
 
@@ -45,8 +44,8 @@ def serve(cluster: Mapping[str, Any], run: Path, chief_seconds: float = CHIEF_SE
     del server
     if not _is_finished(run):
         raise RuntimeError(
-            "the chief is gone and the run has not finished: see what it said last, then start all of them again, "
-            "with --resume (resume=True)"
+            "the chief is gone and the run has not finished: see what it said last. If it refused to begin, mend that; "
+            "else start all of them again, with --resume (resume=True)"
         )
 
 
@@ -57,7 +56,7 @@ def wait_for(chief: str, chief_seconds: float) -> None:
         RuntimeError: it has not come within `chief_seconds`.
     """
     start, told = time.monotonic(), False
-    while not _answers(chief):
+    while not answers(chief):
         passed = time.monotonic() - start
         if passed > SILENT_SECONDS and not told:
             _LOG.warning("waits for the chief at %s", chief)
@@ -71,16 +70,7 @@ def wait_for(chief: str, chief_seconds: float) -> None:
     missed = 0
     while missed < PATIENCE:
         time.sleep(POLL_SECONDS)
-        missed = 0 if _answers(chief) else missed + 1
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=5.0):
-            return True
-    except OSError:
-        return False
+        missed = 0 if answers(chief) else missed + 1
 
 
 def _is_finished(run: Path) -> bool:

@@ -38,16 +38,31 @@ def check_supported(
         for callback in callbacks
         if callback._implements_train_batch_hooks()
     ]
-    if found:
-        raise UsageError("strategy parameter_server cannot train this: " + "; ".join(found))
+    _refuse(found)
+
+
+def check_settings(name: str, options: TrainingOptions, loss: str | None = None) -> None:
+    """What of `check_supported` can be told from the settings alone, before the processes have met.
+
+    Args:
+        name: of the model, in the zoo.
+        options: of the training.
+        loss: as it was set; None where the model's own is taken, which may go by the catalogue.
+
+    Raises:
+        UsageError: as `check_supported`.
+    """
+    found = [*_of_name(name), *_of_options(options)]
+    if name in MODELS and loss is not None and loss != "auto":
+        found += _of_loss(loss)
+    _refuse(found)
 
 
 def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
     if name not in MODELS:
-        yield f"{name} is no model for it: take {', '.join(MODELS)}"
+        yield from _of_name(name)
         return
-    if model.loss_name not in IN_BATCH_LOSSES:
-        yield f"the loss {model.loss_name} embeds all candidates in every step: set loss=sampled_softmax (bpr, hinge)"
+    yield from _of_loss(model.loss_name)
     if model.negatives.kind == "mined":
         yield "mined negatives are looked for between steps: set negatives=mixed"
     if has_graphs(model.candidate_tower):
@@ -63,6 +78,21 @@ def _of_model(name: str, model: tf.keras.Model) -> Iterator[str]:
     for part in model.submodules:
         if isinstance(part, Encoder) and part.handle is not None and part.mode != "cached":
             yield f"the pretrained encoder {part.name!r} would be read from the servers in every step: set mode cached"
+
+
+def _of_name(name: str) -> Iterator[str]:
+    if name not in MODELS:
+        yield f"{name} is no model for it: take {', '.join(MODELS)}"
+
+
+def _of_loss(loss: str) -> Iterator[str]:
+    if loss not in IN_BATCH_LOSSES:
+        yield f"the loss {loss} embeds all candidates in every step: set loss=sampled_softmax (bpr, hinge)"
+
+
+def _refuse(found: Sequence[str]) -> None:
+    if found:
+        raise UsageError("strategy parameter_server cannot train this: " + "; ".join(found))
 
 
 def _of_recurrence(model: tf.keras.Model, options: TrainingOptions) -> Iterator[str]:
