@@ -47,9 +47,9 @@ def test_every_model_is_tried_quickly_or_is_of_the_family_of_one_that_is():
     assert {name for name in slow if not slow[name]} == {case.name for case in QUICK}
 
 
-def test_every_model_is_served_and_one_of_each_kind_quickly():
+def test_every_model_is_served_and_one_that_retrieves_quickly():
     cases = serving.CASES | serving.RANKING_CASES
     slow = marked_slow(serving.quick_or_slow(cases))
     assert set(slow) == set(cases) >= set(ZOO)
     quick = {name for name in cases if not slow[name]}
-    assert quick == set(serving.QUICK) and {ZOO[name].kind for name in quick & set(ZOO)} == {"retrieval", "ranking"}
+    assert quick == set(serving.QUICK) and {ZOO[cases[name].model].kind for name in quick} == {"retrieval"}

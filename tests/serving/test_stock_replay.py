@@ -9,4 +9,5 @@ SCRIPT = PACKAGE / "serving" / "stock_replay.py"
 
 def test_it_imports_nothing_of_this_package():
     names = {name.split(".")[0] for name in imported_modules(SCRIPT)}
-    assert names == {"__future__", "os", "pickle", "sys", "tensorflow", "tensorflow_text", "tensorflow_serving"}
+    stock = {"tensorflow", "tensorflow_text", "tensorflow_serving"}
+    assert names == {"__future__", "json", "os", "pickle", "sys", *stock, "scann"}
