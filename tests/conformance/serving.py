@@ -69,8 +69,8 @@ RANKING_CASES: dict[str, ServedCase] = {
 REWRITTEN = ("every kind of feature", "ranker")
 """Cases whose graphs are run as a server rewrites them: the one with the most kinds of operations, and a cascade."""
 QUICK = ("every kind of feature",)
-"""What `make test` tries: every export costs some 15 seconds of a processor until it has answered. `tests/serving` asks a
-ranking model, alone and behind a retriever, in the tests' own process."""
+"""What `make test` tries: every export costs some 15 seconds of a processor until it has answered. `tests/serving` asks
+a ranking model, alone and behind a retriever, in the tests' own process."""
 
 
 def quick_or_slow(cases: Iterable[str]) -> list:
