@@ -146,10 +146,10 @@ def wait_for_helpers(cluster: dict[str, Any], seconds: float = HELPER_SECONDS, s
     named = {f"worker {place + 1} ({address})": address for place, address in enumerate(cluster["cluster"]["worker"])}
     named |= {f"server {place} ({address})": address for place, address in enumerate(cluster["cluster"]["ps"])}
     channels = {name: grpc.insecure_channel(to, [("grpc.enable_http_proxy", 0)]) for name, to in named.items()}
-    answers = {name: grpc.channel_ready_future(channel) for name, channel in channels.items()}
+    futures = {name: grpc.channel_ready_future(channel) for name, channel in channels.items()}
     start, told = time.monotonic(), False
     try:
-        while missing := ", ".join(name for name, answer in answers.items() if not answer.done()):
+        while missing := ", ".join(name for name, future in futures.items() if not future.done()):
             passed = time.monotonic() - start
             if passed > seconds:
                 raise RuntimeError(
@@ -162,7 +162,7 @@ def wait_for_helpers(cluster: dict[str, Any], seconds: float = HELPER_SECONDS, s
             time.sleep(0.05)
     finally:
         for name, channel in channels.items():
-            answers[name].cancel()
+            futures[name].cancel()
             channel.close()
 
 
