@@ -163,4 +163,6 @@ def test_a_model_of_the_zoo_trains_evaluates_and_is_served_with_it(tmp_path):
     folder = export_run(run, tmp_path / "export", dataset, evaluation=False)
     ((answer,),) = ask_stock_runtime([(folder, [("embed_candidate", inputs)])], tmp_path)
     expected = PythonModel(run, dataset).candidate(inputs, {})
-    np.testing.assert_allclose(next(iter(answer.values())), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answer["vectors"], expected, rtol=1e-5, atol=1e-6)
+    assert answer["history_vectors"].shape == answer["vectors"].shape  # of another table of this kind
+    assert not np.allclose(answer["history_vectors"], expected)
