@@ -1,20 +1,17 @@
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import SMALL, catalogue, statistics
+from tests.conformance.models import SMALL, statistics
+from tests.run_configs import config
 from tests.serving.catalogue import songs, untrained_run
 from tfmmrec import runs
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import (
     Run,
-    RunConfig,
     build_model,
     check_retriever,
     load_run,
-    read_config,
     read_state,
     save_arrays,
     write_config,
@@ -23,41 +20,9 @@ from tfmmrec.runs import (
 from tfmmrec.types import DataError, UsageError
 
 
-def config(**changes):
-    values = {
-        "run_id": "a",
-        "version": "0",
-        "model": "id_only",
-        "hyperparameters": {"dim": 4},
-        "options": {"seed": 0, "batch_size": 16},
-        "data_schema": catalogue().schema,
-    }
-    return RunConfig(**(values | changes))
-
-
 @pytest.fixture
 def run(tmp_path):
     return untrained_run(songs(), tmp_path / "run", "id_only")
-
-
-def test_a_config_comes_back(tmp_path):
-    written = config(hyperparameters={"hidden_dims": [3]}, finished=True, num_epochs=4, validation={"val_ndcg@20": 0.5})
-    write_config(tmp_path / "new", written)
-    assert read_config(tmp_path / "new") == written
-    assert json.loads((tmp_path / "new" / "config.json").read_text())["hyperparameters"] == {"hidden_dims": [3]}
-
-
-def test_a_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "folder" / "text"
-    write_text(path, "before")
-
-    def fail(*_):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(runs.os, "replace", fail)
-    with pytest.raises(OSError, match="no space left"):
-        write_text(path, "after")
-    assert path.read_text() == "before" and list(path.parent.iterdir()) == [path]
 
 
 def test_arrays_are_written_whole(tmp_path):
@@ -75,20 +40,6 @@ def test_the_state_before_the_first_phase_is_empty(tmp_path):
     assert read_state(tmp_path) == {}
     write_text(tmp_path / "state.json", '{"phase": "refit", "epochs": 3}')
     assert read_state(tmp_path) == {"phase": "refit", "epochs": 3}
-
-
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(DataError, match="expected a run folder with config.json, found none; `tfmmrec train` makes"):
-        read_config(tmp_path)
-    with pytest.raises(DataError, match="expected a run folder"):
-        load_run(str(tmp_path / "nowhere"))
-
-
-@pytest.mark.parametrize("content", [b"{", b'{"model": 3}', b"\xff\xfe", b"[]"])
-def test_a_config_that_cannot_be_read_is_refused(tmp_path, content):
-    (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(DataError, match="config.json: not a config of this version"):
-        read_config(tmp_path)
 
 
 def test_a_run_comes_back_with_its_model(run):

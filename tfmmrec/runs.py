@@ -28,33 +28,19 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 import tfmmrec
 from tfmmrec.data.dataset import Dataset, load_dataset
 from tfmmrec.data.statistics import Statistics
 from tfmmrec.embedding import Embedder, Progress, preprocess_entities
-from tfmmrec.schema import Schema
+from tfmmrec.run_config import RunConfig as RunConfig
+from tfmmrec.run_config import read_config as read_config
+from tfmmrec.run_config import read_finished
+from tfmmrec.run_config import write_config as write_config
+from tfmmrec.run_config import write_text as write_text
 from tfmmrec.types import DataError, UsageError
 from tfmmrec.zoo import ZOO, check_hyperparameters
-
-
-class RunConfig(BaseModel):
-    """What `config.json` holds."""
-
-    run_id: str
-    version: str
-    model: str
-    hyperparameters: dict[str, Any]
-    options: dict[str, Any]
-    data_schema: Schema
-    dataset: str | None = None
-    dataset_config: str | None = None
-    dataset_fingerprint: str = ""
-    start_from: str | None = None
-    finished: bool = False
-    num_epochs: int = 0
-    validation: dict[str, float] = {}
 
 
 def new_config(
@@ -80,17 +66,6 @@ def new_config(
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes rows as CSV with every column that one of them has, whole or not at all."""
     text = io.StringIO()
@@ -98,11 +73,6 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def write_config(run: Path, config: RunConfig) -> None:
-    """Writes a run's `config.json`, whole or not at all."""
-    write_text(run / "config.json", config.model_dump_json(indent=2))
 
 
 def write_start(run: Path, taken: Mapping[str, float]) -> None:
@@ -114,21 +84,6 @@ def read_start(run: Path) -> dict[str, float]:
     """Reads it; empty where there is none."""
     path = run / "start.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def read_config(run: Path) -> RunConfig:
-    """Reads a run's config.
-
-    Raises:
-        DataError: the folder is not a run, or its config cannot be read.
-    """
-    path = Path(run) / "config.json"
-    if not path.exists():
-        raise DataError(f"{run}: expected a run folder with config.json, found none; `tfmmrec train` makes one")
-    try:
-        return RunConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a config of this version ({tfmmrec.__version__}): {error}") from error
 
 
 def build_model(config: RunConfig, statistics: Statistics) -> tf.keras.Model:
@@ -209,9 +164,7 @@ def load_run(run: str | Path) -> Run:
         DataError: not a run, not finished, or its weights do not fit.
     """
     run = Path(run)
-    config = read_config(run)
-    if not config.finished:
-        raise DataError(f"{run}: its training has not finished; go on with `tfmmrec train ... --run {run} --resume`")
+    config = read_finished(run)
     try:
         statistics = Statistics.load(run / "statistics.json")
     except (OSError, ValueError) as error:

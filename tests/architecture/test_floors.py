@@ -26,6 +26,7 @@ FLOORS = (
         "numerics",
         "randomness",
         "replicas",
+        "run_config",
         "sharded_tables",
         "singular_vectors",
         "sparse_graph",

@@ -21,16 +21,16 @@ def greet(name: Annotated[str, typer.Argument()], times: int = 1, json: Json = F
 
 
 def test_people_read_what_the_command_prints(capsys):
-    prepare(greet, False)(name="Ada", times=2, json=False, debug=False)
+    prepare(greet)(name="Ada", times=2, json=False, debug=False)
     assert capsys.readouterr().out == "a library's chatter\nhello Ada again\n"
 
 
 def test_machines_read_json_and_nothing_else(capsys):
-    prepare(greet, False)(name="Ada", times=1, json=True, debug=False)
+    prepare(greet)(name="Ada", times=1, json=True, debug=False)
     shown = capsys.readouterr()
     assert json_module.loads(shown.out) == {"name": "Ada", "times": 1}
     assert shown.err == "a library's chatter\n"
-    prepare(greet, False)(name="Ada", times=1, json=False, debug=False)
+    prepare(greet)(name="Ada", times=1, json=False, debug=False)
     assert capsys.readouterr().out == "a library's chatter\nhello Ada\n"  # people are told again
 
 
@@ -40,7 +40,7 @@ def test_notes_and_errors_are_seen_beside_json(capsys):
         raise ValueError("stop")
 
     with pytest.raises(ValueError, match="stop"):
-        prepare(warn, False)(json=True, debug=False)
+        prepare(warn)(json=True, debug=False)
     assert capsys.readouterr().err == "a picture is missing\n"
     console().print("hello")
     assert capsys.readouterr().out == "hello\n"
@@ -52,31 +52,23 @@ def test_a_refusal_prints_its_json_all_the_same(capsys):
 
     for json, out in ((True, '{\n  "outcome": "refused"\n}\n'), (False, "")):
         with pytest.raises(Refusal, match="not this one"):
-            prepare(refuse, False)(json=json, debug=False)
+            prepare(refuse)(json=json, debug=False)
         assert capsys.readouterr().out == out
 
 
 def test_the_signature_gains_debug_and_keeps_the_rest():
-    prepared = inspect.signature(prepare(greet, False), eval_str=True)
+    prepared = inspect.signature(prepare(greet), eval_str=True)
     assert list(prepared.parameters) == ["name", "times", "json", "debug"]
     assert prepared.parameters["name"].default is inspect.Parameter.empty
     assert prepared.parameters["times"].default == 1
-    assert prepare(greet, False).__doc__ == "Greets."
+    assert prepare(greet).__doc__ == "Greets."
 
 
 def test_a_command_without_json_is_refused():
     def mute(name: str) -> None: ...
 
     with pytest.raises(TypeError, match="command 'mute' lacks its parameter `json: Json = False`"):
-        prepare(mute, False)
-
-
-@pytest.mark.parametrize("needed", [False, True])
-def test_tensorflow_is_imported_for_those_that_need_it(needed, monkeypatch):
-    calls = []
-    monkeypatch.setattr("tfmmrec.cli.command.import_tensorflow", lambda: calls.append(1))
-    prepare(greet, needed)(name="Ada", times=1, json=False, debug=False)
-    assert calls == [1] * needed
+        prepare(mute)
 
 
 def test_command_loads_the_function_of_its_name():

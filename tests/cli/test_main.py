@@ -98,7 +98,7 @@ def failing(monkeypatch):
             raise error
 
         monkeypatch.setattr(Command, "load", lambda self: zoo)
-        monkeypatch.setitem(cli.COMMANDS, "zoo", Command("zoo", "help", False, is_resumable))
+        monkeypatch.setitem(cli.COMMANDS, "zoo", Command("zoo", "help", is_resumable))
 
     return make
 

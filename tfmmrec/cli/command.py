@@ -1,4 +1,4 @@
-"""What every command has: `--debug`, a `--json` that has standard output to itself, a quiet TensorFlow."""
+"""What every command has: `--debug`, and a `--json` that has standard output to itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Refusal, only_json, to_json
-from tfmmrec.cli.quiet import import_tensorflow
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -26,13 +25,11 @@ class Command:
         name: what it is called; its module `tfmmrec.cli.<name>` holds a function of that name, or a
             `typer.Typer` for a command with subcommands. A word of Python's has `_` behind it in both.
         help: the line that `tfmmrec --help` shows.
-        needs_tensorflow: TensorFlow is imported, quietly, once the arguments have been read.
         is_resumable: `--resume` goes on after an interruption.
     """
 
     name: str
     help: str
-    needs_tensorflow: bool = True
     is_resumable: bool = False
 
     @property
@@ -45,12 +42,11 @@ class Command:
         return getattr(import_module(f"tfmmrec.cli.{self.module}"), self.module)
 
 
-def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..., None]:
+def prepare(function: Callable[..., Any]) -> Callable[..., None]:
     """Wraps a command's function as the command line calls it.
 
     Args:
         function: has a parameter `json: Json`, prints for people, and returns what `--json` prints.
-        needs_tensorflow: imports TensorFlow quietly before the call.
 
     Returns:
         A function with the same options and `--debug`; it prints the JSON and returns nothing.
@@ -65,13 +61,9 @@ def prepare(function: Callable[..., Any], needs_tensorflow: bool) -> Callable[..
     @functools.wraps(function)
     def wrapped(*, debug: bool, **arguments: Any) -> None:
         if not arguments["json"]:
-            if needs_tensorflow:
-                import_tensorflow()
             function(**arguments)
             return
         with only_json():
-            if needs_tensorflow:
-                import_tensorflow()
             refusal = None
             try:
                 answer = function(**arguments)

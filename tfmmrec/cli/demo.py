@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ def demo(
 
     A second demo in the same folder trains anew; the catalogue is generated once.
     """
-    from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.cli.demo_catalogues import CATALOGUES
+
+    if catalogue not in CATALOGUES:
+        raise UsageError(f"--catalogue must be {' or '.join(CATALOGUES)}, got {catalogue!r}")
+    import_tensorflow()
+    from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.run_evaluation import evaluate_run, run_files
     from tfmmrec.serving.export import export_run
 
-    if catalogue not in CATALOGUES:
-        raise UsageError(f"--catalogue must be {' or '.join(CATALOGUES)}, got {catalogue!r}")
     shown = CATALOGUES[catalogue]
     progress = StageBar()
     _say(f"The catalogue: {shown.about} ...")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console
+from tfmmrec.cli.quiet import import_tensorflow
 
 
 def embed(
@@ -38,6 +39,10 @@ def embed(
 
     Equal contents are encoded once, and a changed one anew. Killed, it goes on where it was.
     """
+    from tfmmrec.data.config import read_schema
+
+    read_schema(dataset, config)
+    import_tensorflow()
     from tfmmrec.bulk_embedding import embed_catalogue
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.data.dataset import load_dataset

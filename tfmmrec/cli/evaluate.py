@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tfmmrec.cli.first_checks import check_run
 from tfmmrec.cli.output import Json, console, counted, table
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.types import UsageError
 
 _FEWEST = 10  # queries of a slice that the console shows; the mean over fewer says nothing
@@ -40,11 +42,13 @@ def evaluate(
     Writes metrics.json, recommendations.parquet and report.html into the run's folder; for the split valid
     metrics.valid.json and so on.
     """
+    ks = _cutoffs(k)
+    check_run(run, retriever, dataset)
+    import_tensorflow()
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.run_evaluation import evaluate_run, run_files
     from tfmmrec.runs import load_run
 
-    ks = _cutoffs(k)
     loaded = load_run(run)
     data = loaded.load_dataset(dataset)
     metrics = evaluate_run(

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli import index_options
+from tfmmrec.cli.first_checks import check_run
 from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.quiet import import_tensorflow
 
 
 def export(
@@ -48,6 +50,8 @@ def export(
 
     An earlier export in the same place is replaced in one step; anything else is left alone.
     """
+    check_run(run, retriever, dataset)
+    import_tensorflow()
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.search.index_settings import IndexSettings
     from tfmmrec.serving.export import export_run

@@ -10,6 +10,7 @@ import typer
 from tfmmrec.cli import policy_options as options
 from tfmmrec.cli.output import Json, console
 from tfmmrec.cli.push_report import report_push
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
@@ -53,17 +54,24 @@ def index(
     pictures, texts and the like; nothing is trained, and what has not changed is not encoded again. Like every push it
     is measured and compared with the version in service first.
     """
-    from tfmmrec.callbacks.stage_bar import StageBar
-    from tfmmrec.serving.paths import model_folder, writing
+    from tfmmrec.serving.paths import is_remote, model_folder, writing
 
+    if is_remote(model):
+        import_tensorflow()  # which reads it
     folder = model_folder(model)
     if to is None and folder == model:
         raise UsageError(f"{model}: is one model and no folder of versions; say where the refreshed one goes: --to DIR")
+    if to is not None and (dataset is not None or force):
+        raise UsageError("--dataset and --force are for what is published; with --to nothing is measured")
+    wanted = options.policy_of(
+        policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
+    )
+    import_tensorflow()
+    from tfmmrec.callbacks.stage_bar import StageBar
+
     if to is not None:
         from tfmmrec.serving.refresh import refresh_index
 
-        if dataset is not None or force:
-            raise UsageError("--dataset and --force are for what is published; with --to nothing is measured")
         with writing(to) as place:
             done = refresh_index(folder, place, candidates, remove, StageBar())
         _report(done)
@@ -71,9 +79,6 @@ def index(
         return {"path": to, **_described(done)}
     from tfmmrec.serving.push_index import push_index
 
-    wanted = options.policy_of(
-        policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
-    )
     done, pushed = push_index(model, candidates, remove, wanted, force, dataset, StageBar())
     _report(done)
     return {**report_push(pushed, model), **_described(done), "notes": [*done.notes, *pushed.notes]}

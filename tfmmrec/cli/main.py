@@ -20,18 +20,18 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("demo", "The whole way through, on the embedded catalogue."),
-        Command("import", "A public dataset, as downloaded, into a dataset's folder.", needs_tensorflow=False),
-        Command("inspect", "What a dataset holds, and a first dataset.yaml.", needs_tensorflow=False),
+        Command("import", "A public dataset, as downloaded, into a dataset's folder."),
+        Command("inspect", "What a dataset holds, and a first dataset.yaml."),
         Command("zoo", "The models and their parts: paper, needs, when to use which."),
         Command("train", "Train a model on a dataset, into the folder of a run.", is_resumable=True),
         Command("evaluate", "Rank the whole catalogue for every query of a split."),
         Command("export", "Write a run's model as a SavedModel for TensorFlow Serving."),
         Command("push", "Publish a run's model under a name, if it proves itself."),
         Command("index", "Give a published model new, changed or fewer candidates."),
-        Command("rollback", "Put an earlier version in service again.", needs_tensorflow=False),
-        Command("prune", "Remove old versions, never the one in service.", needs_tensorflow=False),
-        Command("serve", "Serve a published model over gRPC and REST.", needs_tensorflow=False),
-        Command("encoder", "Pretrained encoders as reusable SavedModels, for models to use.", needs_tensorflow=False),
+        Command("rollback", "Put an earlier version in service again."),
+        Command("prune", "Remove old versions, never the one in service."),
+        Command("serve", "Serve a published model over gRPC and REST."),
+        Command("encoder", "Pretrained encoders as reusable SavedModels, for models to use."),
         Command("pretrain", "Encoders learn from a catalogue's contents alone."),
         Command("embed", "A catalogue through a pretrained encoder, once."),
         Command("query", "Ask an exported model, or a server, for recommendations."),
@@ -63,10 +63,10 @@ def _load(name: str):
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
     if isinstance(target, typer.Typer):
         for registered in target.registered_commands:
-            app.command(registered.name)(prepare(registered.callback, entry.needs_tensorflow))
+            app.command(registered.name)(prepare(registered.callback))
         app.callback(help=entry.help)(lambda: None)
     else:
-        app.command(name)(prepare(target, entry.needs_tensorflow))
+        app.command(name)(prepare(target))
     loaded = get_command(app)
     loaded.name = name
     return loaded

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console, counted, table
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.cli.settings import parse_settings
 from tfmmrec.types import UsageError
 
@@ -66,10 +67,7 @@ def pretrain(
 
     A tenth of the contents is held out: the epoch of least loss there is kept. Written whole or not at all.
     """
-    from tfmmrec.callbacks.stage_bar import StageBar
-    from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.pretraining.contents import load_catalogue
-    from tfmmrec.pretraining.pretrain import pretrain as run
+    from tfmmrec.data.config import read_schema
     from tfmmrec.pretraining.pretraining_options import PretrainingOptions
 
     flags = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -78,6 +76,14 @@ def pretrain(
     if twice := sorted(set(settings) & set(given)):
         raise UsageError(f"{twice[0]} is given by --set and by its own flag; leave one out")
     options = PretrainingOptions(**settings, **given)
+    encoders = encoders_of(encoder)
+    read_schema(dataset, config)
+    import_tensorflow()
+    from tfmmrec.callbacks.stage_bar import StageBar
+    from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.pretraining.contents import load_catalogue
+    from tfmmrec.pretraining.pretrain import pretrain as run
+
     notes = console(stderr=True)
 
     def told(epoch) -> None:
@@ -87,7 +93,7 @@ def pretrain(
         )
 
     found = (load_catalogue if options.with_cold else load_dataset)(dataset, config)
-    done = run(found, encoders_of(encoder), to, objective, options, overwrite, StageBar(), told)
+    done = run(found, encoders, to, objective, options, overwrite, StageBar(), told)
     for issue in found.candidates.issues:
         notes.print(f"Note: {issue}", markup=False, soft_wrap=True)
     before, best, contents = done.fitted.epochs[0], done.fitted.best, done.contents

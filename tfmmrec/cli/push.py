@@ -9,8 +9,10 @@ import typer
 
 from tfmmrec.cli import index_options
 from tfmmrec.cli import policy_options as options
+from tfmmrec.cli.first_checks import check_run
 from tfmmrec.cli.output import Json
 from tfmmrec.cli.push_report import report_push
+from tfmmrec.cli.quiet import import_tensorflow
 
 
 def push(
@@ -50,14 +52,16 @@ def push(
     It is exported where no server looks, asked as a client would ask it, compared with the version in service, loaded
     in a fresh process and sent its warmup requests. A refusal says what fell short, and the exit code is 1.
     """
+    check_run(run, retriever, dataset)
+    wanted = options.policy_of(
+        policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
+    )
+    import_tensorflow()
     from tfmmrec.callbacks.stage_bar import StageBar
     from tfmmrec.search.index_settings import IndexSettings
     from tfmmrec.serving.push import push_run
 
     settings = IndexSettings(index, index_cells, index_probes, index_dtype, index_recall)
-    wanted = options.policy_of(
-        policy, min_recall, min_coverage, max_loss, max_latency_ratio, max_p99_ms, max_size_ratio
-    )
     kept = not without_evaluation
     pushed = push_run(run, to, wanted, force, dataset, retriever, StageBar(), kept, index=settings)
     return report_push(pushed, to)

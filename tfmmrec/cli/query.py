@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
@@ -72,9 +73,6 @@ def query(
     features = _features(feature or [])
     if not features and all(given is None for given in (query_id, history, image, audio, video, text)):
         raise UsageError("nothing is asked; give --query-id, --history, --image, --audio, --video, --text or --feature")
-    from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.serving.answers import answer
-
     if model is None and server is None:
         raise UsageError("no model is named; give the folder of an exported model, or --server URL")
     if certificates is not None and server is None:
@@ -84,11 +82,11 @@ def query(
             "a server does not tell which inputs are texts or pictures; name the model's folder beside --server, or "
             "give single inputs by --feature"
         )
-    if model is not None and (Path(model) / "dataset.yaml").is_file() and not (Path(model) / "saved_model.pb").exists():
-        raise UsageError(
-            f"{model}: is a dataset; train a run on it and export that: `tfmmrec train {model} --run RUN`, "
-            "`tfmmrec export RUN`, then ask RUN/export"
-        )
+    _check_folders(model, dataset)
+    import_tensorflow()
+    from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.serving.answers import answer
+
     loaded = _open(model, server, certificates, deadline)
     found = answer(
         loaded,
@@ -110,6 +108,23 @@ def query(
     _show(found)
     candidates = [{"rank": rank, **asdict(entry)} for rank, entry in enumerate(found.candidates, start=1)]
     return {"model": loaded.path, "source": found.source, "notes": found.notes, "candidates": candidates}
+
+
+def _check_folders(model: str | None, dataset: Path | None) -> None:
+    from tfmmrec.data.config import read_schema
+    from tfmmrec.serving.paths import is_remote, model_folder
+
+    if model is not None and (Path(model) / "dataset.yaml").is_file() and not (Path(model) / "saved_model.pb").exists():
+        raise UsageError(
+            f"{model}: is a dataset; train a run on it and export that: `tfmmrec train {model} --run RUN`, "
+            "`tfmmrec export RUN`, then ask RUN/export"
+        )
+    if model is not None:
+        if is_remote(model):
+            import_tensorflow()  # which reads it
+        model_folder(model)  # refuses a folder without a model
+    if dataset is not None:
+        read_schema(dataset)
 
 
 def _open(model: str | None, server: str | None, certificates: Path | None, deadline: float) -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.cli.settings import divide_settings, parse_settings
 from tfmmrec.types import UsageError
 
@@ -78,14 +79,6 @@ def train(
 
     Stopped at any moment, --resume goes on from the last checkpoint, with the settings it was begun with.
     """
-    from tfmmrec.data.dataset import load_dataset
-    from tfmmrec.parameter_servers.supported import check_settings
-    from tfmmrec.runs import read_config, read_start
-    from tfmmrec.strategies import is_helper, make_strategy, uses_servers
-    from tfmmrec.training import train as fit
-    from tfmmrec.transfer import describe_transfer
-    from tfmmrec.workers import Workers
-
     _set_cluster(workers, worker_index, servers, server_index)
     flags = {
         "epochs": epochs,
@@ -97,7 +90,17 @@ def train(
         "refit": False if no_refit else None,
     }
     settings = parse_settings(set_ or [])
-    begun = read_config(run) if resume and (run / "config.json").exists() else None  # None: it had not begun yet
+    begun = _begun(run) if resume else None
+    _check_folders(dataset, config, start_from if begun is None else None)
+    import_tensorflow()
+    from tfmmrec.data.dataset import load_dataset
+    from tfmmrec.parameter_servers.supported import check_settings
+    from tfmmrec.runs import read_start
+    from tfmmrec.strategies import is_helper, make_strategy, uses_servers
+    from tfmmrec.training import train as fit
+    from tfmmrec.transfer import describe_transfer
+    from tfmmrec.workers import Workers
+
     model = model or ("two_tower" if begun is None else begun.model)
     own, options = divide_settings(model, settings, flags)  # refuses what is wrong before the data are read
     options = options if begun is None else type(options)(**begun.options)
@@ -135,6 +138,26 @@ def train(
     else:
         out.print(f"This was worker {worker.index}; worker 0 wrote {run}.", markup=False, soft_wrap=True)
     return answer
+
+
+def _begun(run: Path):
+    """The config of a run that --resume goes on with; None where it had not begun yet."""
+    from tfmmrec.run_config import read_config
+
+    return read_config(run) if (run / "config.json").exists() else None
+
+
+def _check_folders(dataset: Path, config: Path | None, start_from: Path | None) -> None:
+    """Refuses folders that hold something else, before TensorFlow is imported."""
+    from tfmmrec.cluster import has_servers, read_cluster
+    from tfmmrec.data.config import read_schema
+    from tfmmrec.run_config import read_finished
+
+    if has_servers(read_cluster()):
+        return  # who only does what the chief says reads neither
+    read_schema(dataset, config)
+    if start_from is not None:
+        read_finished(start_from)
 
 
 def _note(issues, noted=frozenset()) -> frozenset:

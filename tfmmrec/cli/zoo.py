@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.types import UsageError
 
 # What counts as one of its kind among the public names of a package.
@@ -41,6 +42,7 @@ def zoo(
     The name of a model is what `tfmmrec train --model` takes, and its settings are those of `--set`; the name of a part
     is a class or function of the library.
     """
+    import_tensorflow()
     names = [part] if part else ["models", *_PACKAGES]
     answer = {name: _models() if name == "models" else _parts_or_settings(name) for name in names}
     for name, entries in answer.items():
