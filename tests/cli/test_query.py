@@ -107,6 +107,18 @@ def test_people_see_titles(shop, capsys):
     assert "by popular" in shown and "title" in shown and "score" in shown
 
 
+def test_where_nothing_is_left_people_are_told_why(shop, capsys):
+    dataset, model = shop
+    kind = next(value for value in dataset.candidates.features["type"].to_pylist() if value)
+    assert main(["query", model, "--query-id", "nobody", "--allow", f"type={kind}", "--deny", f"type={kind}"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"no candidate is left: none that was found passes allow type={kind} and deny type={kind}; change one of "
+        "these, or leave it out",
+        "the query 'nobody' is unknown to the model",
+        "the query's features (age_group, region) were not given: add --dataset or --feature NAME=VALUE",
+    ]
+
+
 def test_json_leaves_the_table_out_of_both_streams(shop, capsys):
     assert main(["query", shop[1], "--query-id", "nobody", "--k", "3", "--json"]) == 0
     shown = capsys.readouterr()

@@ -127,8 +127,12 @@ def test_filters(model, song_dataset):
         found = answer(model, allow=["genre=polka"], **question)
         assert found.candidates == [] and found.notes == [
             "to be allowed or denied, but no candidate has it: genre=polka",
-            "nothing that was found passes allow, deny and the lowest score",
+            "no candidate is left: none that was found passes allow genre=polka; change it, or leave it out",
         ]
+    found = answer(model, query_id="nobody", allow=["genre=polka"])
+    assert found.source == "popular" and not any("most popular" in note for note in found.notes)
+    found = answer(model, history=["s1"], exclude=ids)
+    assert (found.candidates, found.notes) == ([], ["no candidate is left: all are excluded, or were chosen before"])
 
 
 def test_a_history(model):

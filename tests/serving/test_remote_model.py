@@ -80,5 +80,5 @@ def test_what_candidates_can_be_filtered_by_stands_in_the_folder(client, exporte
     with pytest.raises(UsageError, match="by 'length', only by .* among artist, genre, mood, title$"):
         answer(alone, history=["s1"], allow=["length=3"])
     assert answer(alone, history=["s1"], allow=["title=slow"]).notes == [
-        "nothing that was found passes allow, deny and the lowest score"
+        "no candidate is left: none that was found passes allow title=slow; change it, or leave it out"
     ]

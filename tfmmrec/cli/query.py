@@ -162,6 +162,8 @@ def _show(found: Answer) -> None:
     out = console()
     for note in found.notes:
         out.print(note, markup=False, style="yellow", soft_wrap=True)
+    if not found.candidates:
+        return  # the notes say why
     names = list(dict.fromkeys(name for entry in found.candidates for name in entry.display))
     rows = [
         [rank, entry.candidate_id, *(entry.display.get(name) for name in names), entry.score]

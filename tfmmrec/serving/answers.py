@@ -14,6 +14,7 @@ from tfmmrec.data.media import NOUNS, MediaError
 from tfmmrec.data.usable_media import usable_media
 from tfmmrec.embedding import raw_batch
 from tfmmrec.schema import MEDIA_KINDS, Feature
+from tfmmrec.serving.answer_notes import filter_notes, unknown_excluded, unknown_values
 from tfmmrec.serving.described_model import DescribedModel
 from tfmmrec.serving.exported_model import ExportedModel
 from tfmmrec.serving.remote_model import RemoteModel
@@ -139,7 +140,7 @@ def _recommended(model, query_id, history, features, exclude, wanted, dataset) -
     own = model.schema.queries.features
     described = model.signatures["recommend"]["inputs"]
     inputs = _feature_inputs("query", features, own, described)
-    asked_with, notes = dict(inputs), _unknown_excluded(model, exclude)
+    asked_with, notes = dict(inputs), unknown_excluded(model, exclude)
     if query_id is not None:
         inputs["query_id"] = query_id
     if dataset is not None:
@@ -152,11 +153,14 @@ def _recommended(model, query_id, history, features, exclude, wanted, dataset) -
         inputs["history"] = history[: described["history"]["list_length"]]
     inputs["exclude"] = [*exclude, *inputs.get("exclude", [])][: max(described["exclude"]["list_length"], len(exclude))]
     found = model.ask("recommend", **wanted, **inputs)
-    notes = _unknown_values(model, "query", asked_with, own) + notes + _filter_notes(model, wanted, found)
-    source = found["source"]
+    filtered = filter_notes(model, wanted, found)
+    notes = unknown_values(model, "query", asked_with, own) + notes + filtered
+    source, is_empty = found["source"], not len(found["candidate_ids"])
     if query_id is not None and source != "query" and not model.knows_query(query_id):
         notes.append(f"the query {query_id!r} is unknown to the model")
-    if source == "popular":
+    if is_empty and not filtered:
+        notes.append("no candidate is left: all are excluded, or were chosen before")
+    if source == "popular" and not is_empty:
         notes.append(
             "the model knows nothing to go by of whoever asks: these are the most popular candidates, scored by "
             "popularity"
@@ -200,8 +204,8 @@ def _nearest(model, content, features, exclude, wanted) -> Answer:
         inputs |= {f"candidate_{name}": given for name in names}
     inputs |= _feature_inputs("candidate", features, own, model.signatures["search"]["inputs"])
     found = model.ask("search", **wanted, exclude=list(exclude), **inputs)
-    notes = _unknown_values(model, "candidate", inputs, own) + _unknown_excluded(model, exclude)
-    notes += (filtered := _filter_notes(model, wanted, found))
+    notes = unknown_values(model, "candidate", inputs, own) + unknown_excluded(model, exclude)
+    notes += (filtered := filter_notes(model, wanted, found))
     if not len(found["candidate_ids"]) and not filtered:
         notes.append("the model sees nothing that it knows in this content, so nothing is near it")
     return _with_display(model, "content", found, notes)
@@ -214,36 +218,6 @@ def _feature_inputs(side: str, features, own: Mapping[str, Feature], described: 
         is_list = "list_length" in described[f"{side}_{name}"]
         inputs[f"{side}_{name}"] = given.split(",") if is_list and isinstance(given, str) else given
     return inputs
-
-
-def _unknown_values(model, side: str, inputs: Mapping[str, Any], features: Mapping[str, Feature]) -> list[str]:
-    """A note on values of categories and identifiers that are in no vocabulary of the model."""
-    unknown = []
-    for name, feature in features.items():
-        given = inputs.get(f"{side}_{name}")
-        if given is None or feature.kind not in ("category", "identifier"):
-            continue
-        values = [value for value in ([given] if isinstance(given, str) else given) if isinstance(value, str)]
-        if feature.separator is not None:
-            values = [part for value in values for part in value.split(feature.separator)]
-        if feature.kind == "category":  # as its encoder does
-            values = [value.strip() for value in values]
-        unknown += [f"{name}={value}" for value in values if value and not model.knows_value(side, name, value)]
-    return [f"unknown to the model: {', '.join(unknown)}"] if unknown else []
-
-
-def _unknown_excluded(model, exclude: Sequence[str]) -> list[str]:
-    unknown = [id for id, row in zip(exclude, model.rows_of(exclude), strict=True) if row < 0]
-    return [f"to be excluded, but unknown to the model: {', '.join(unknown)}"] if unknown else []
-
-
-def _filter_notes(model, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Notes on values to be allowed or denied that no candidate has, and on filters that leave nothing."""
-    absent = model.absent_values([*wanted.get("allow", []), *wanted.get("deny", [])])
-    notes = [f"to be allowed or denied, but no candidate has it: {', '.join(absent)}"] if absent else []
-    if not len(found["candidate_ids"]) and ("allow" in wanted or "deny" in wanted or "min_score" in wanted):
-        notes.append("nothing that was found passes allow, deny and the lowest score")
-    return notes
 
 
 def feature_value(name: str, value: Any, features: Mapping[str, Feature]) -> Any:
