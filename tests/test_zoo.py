@@ -57,8 +57,10 @@ def test_what_fits_is_let_through(given):
             {},
             r"must be one of bm3, content_only, .*two_tower, .*got 'two_towers'; did you mean two_tower\?",
         ),
-        ("two_tower", {"dimm": 3}, r"two_tower has no setting 'dimm'; did you mean dim\? It has dim, feature_dim, "),
-        ("two_tower", {"zzz": 3}, "two_tower has no setting 'zzz'; It has dim, "),
+        ("two_tower", {"dimm": 3}, r"two_tower has no setting 'dimm'; did you mean dim\? two_tower has dim, "),
+        ("two_tower", {"zzz": 3}, "two_tower has no setting 'zzz'. two_tower has dim, "),
+        ("two_tower", {"linear_l2": 3}, r"'linear_l2'; models that have it: linear_blend\. two_tower has dim"),
+        ("two_tower", {"num_layer": 3}, r"did you mean num_layers of [a-z0-9_, ]+\? two_tower has dim, "),
         ("two_tower", {"epochs": 3}, "two_tower has no setting 'epochs'"),
         ("two_tower", {"dim": "wide"}, "dim='wide' does not suit two_tower: input should be a valid integer"),
         ("two_tower", {"dim": 1.5}, "dim=1.5 does not suit two_tower: input should be a valid integer"),
@@ -73,7 +75,7 @@ def test_what_does_not_fit_is_refused(model, given, message):
 
 
 def test_options_of_the_training_are_offered_too():
-    with pytest.raises(UsageError, match=r"'epoch'; did you mean epochs\? It has .*; its training has epochs, seed"):
+    with pytest.raises(UsageError, match=r"'epoch'; did you mean epochs\? .*; its training has epochs, seed"):
         check_hyperparameters("two_tower", {"epoch": 3}, options=["epochs", "seed"])
 
 

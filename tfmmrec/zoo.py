@@ -273,17 +273,27 @@ def check_hyperparameters(model: str, given: Mapping[str, Any], options: Sequenc
     known = ZOO[model].hyperparameters
     for name, value in given.items():
         if name not in known:
-            near = difflib.get_close_matches(name, [*known, *options], n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
             training = f"; its training has {', '.join(options)}" if options else ""
-            raise UsageError(f"{model} has no setting {name!r}; {hint}It has {', '.join(known)}{training}")
+            hint = _where_else(name, [*known, *options])
+            raise UsageError(f"{model} has no setting {name!r}{hint} {model} has {', '.join(known)}{training}")
         try:
             TypeAdapter(known[name]).validate_python(value)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]["msg"]
-            written = ""
-            if isinstance(value, str | int | float) and get_origin(known[name]) is tuple:
-                written = f"; a list is written [{value}]"
-            raise UsageError(
-                f"{name}={value!r} does not suit {model}: {problem[0].lower()}{problem[1:]}{written}"
-            ) from None
+            is_one = isinstance(value, str | int | float) and get_origin(known[name]) is tuple
+            problem = f"{problem[0].lower()}{problem[1:]}" + (f"; a list is written [{value}]" if is_one else "")
+            raise UsageError(f"{name}={value!r} does not suit {model}: {problem}") from None
+
+
+def _where_else(name: str, own: Sequence[str]) -> str:
+    """What to say of a setting that is none of a model's own: who has it, or the nearest name."""
+    if models := _with_setting(name):
+        return f"; models that have it: {models}."
+    everywhere = {*own, *(key for entry in ZOO.values() for key in entry.hyperparameters)}
+    if not (near := difflib.get_close_matches(name, everywhere, n=1)):
+        return "."
+    return f"; did you mean {near[0]}{'' if near[0] in own else f' of {_with_setting(near[0])}'}?"
+
+
+def _with_setting(name: str) -> str:
+    return ", ".join(model for model, entry in ZOO.items() if name in entry.hyperparameters)

@@ -77,7 +77,7 @@ def test_a_flag_that_was_given_counts_even_when_false():
             "two_tower",
             {"dimm": 3},
             {},
-            r"no setting 'dimm'; did you mean dim\? It has dim, .*; its training has epochs, ",
+            r"no setting 'dimm'; did you mean dim\? two_tower has dim, .*; its training has epochs, ",
         ),
         ("two_tower", {"batchsize": 3}, {}, r"no setting 'batchsize'; did you mean batch_size\?"),
         ("id_only", {"content": True}, {}, "id_only has no setting 'content'"),
