@@ -7,7 +7,8 @@ from tfmmrec.encoders import SavedModelEncoder
 from tfmmrec.pretrained import read_card
 from tfmmrec.pretraining import pretrain
 from tfmmrec.pretraining.contents import catalogue_of
-from tfmmrec.pretraining.pretrain import choose_objective, name_encoders
+from tfmmrec.pretraining.pretrain import OBJECTIVES, check_options, choose_objective, name_encoders
+from tfmmrec.pretraining.pretraining_options import PretrainingOptions
 from tfmmrec.runs import load_run
 from tfmmrec.training import train
 from tfmmrec.types import DataError, UsageError
@@ -135,6 +136,20 @@ def test_the_objective_goes_by_the_kinds():
         choose_objective(None, ["text", "text"])
     with pytest.raises(UsageError, match="objective must be one of masked_token, .*, got 'masked'"):
         choose_objective("masked", ["text"])
+
+
+def test_an_option_of_another_objective_is_refused():
+    message = "temperature is an option of augmentation_pairs, not of masked_token; leave it out"
+    with pytest.raises(UsageError, match=message):
+        pretrain(flowers(), {"text": "small"}, "nowhere", options=QUICK | {"mask_share": 0.2, "temperature": 0.2})
+    with pytest.raises(UsageError, match="mask_share is an option of masked_token, not of image_text"):
+        check_options("image_text", PretrainingOptions(mask_share=0.15))  # the default, but asked for
+    message = "projection_dim is an option of augmentation_pairs and image_text, not of masked_token"
+    with pytest.raises(UsageError, match=message):
+        check_options("masked_token", PretrainingOptions(projection_dim=8))
+    for name, objective in OBJECTIVES.items():
+        defaults = {option: getattr(PretrainingOptions(), option) for option in objective.own_options}
+        check_options(name, PretrainingOptions(**QUICK, **defaults))
 
 
 @pytest.mark.slow

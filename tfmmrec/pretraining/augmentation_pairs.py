@@ -27,6 +27,7 @@ class AugmentationPairs(Objective):
     """
 
     kinds = ("image",)
+    own_options = ("temperature", "projection_dim", "least_area", "jitter", "grayscale")
 
     def __init__(self, encoders: Mapping[str, TrainableEncoder], options: PretrainingOptions):
         super().__init__(encoders)

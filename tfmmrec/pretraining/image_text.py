@@ -27,6 +27,7 @@ class ImageText(Objective):
     """
 
     kinds = ("text", "image")
+    own_options = ("projection_dim",)
 
     def __init__(self, encoders: Mapping[str, TrainableEncoder], options: PretrainingOptions):
         super().__init__(encoders)

@@ -30,6 +30,7 @@ class MaskedToken(Objective):
     """
 
     kinds = ("text",)
+    own_options = ("mask_share",)
 
     def __init__(self, encoders: Mapping[str, TrainableEncoder], options: PretrainingOptions):
         super().__init__(encoders)

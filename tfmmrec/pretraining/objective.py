@@ -17,10 +17,12 @@ class Objective:
 
     Attributes:
         kinds: of the features, in order.
+        own_options: names of the pretraining's options that this objective reads and not every other does.
         head: weights that are trained along.
     """
 
     kinds: tuple[str, ...] = ()
+    own_options: tuple[str, ...] = ()
 
     def __init__(self, encoders: Mapping[str, TrainableEncoder]):
         self.encoders = dict(encoders)

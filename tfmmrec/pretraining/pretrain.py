@@ -79,7 +79,8 @@ def pretrain(
         told: each epoch, as it ends.
 
     Raises:
-        UsageError: no such feature or objective, encoders that do not fit it, or a place that is taken.
+        UsageError: no such feature or objective, encoders that do not fit it, an option of another objective, or a
+            place that is taken.
         DataError: an encoder that cannot be trained so, or too few contents.
     """
     options = options if isinstance(options, PretrainingOptions) else PretrainingOptions(**dict(options or {}))
@@ -90,6 +91,7 @@ def pretrain(
         )
     sources = name_encoders(catalogue, encoders)
     name = choose_objective(objective, [catalogue.features[feature].kind for feature in sources])
+    check_options(name, options)
     with tempfile.TemporaryDirectory(prefix="tfmmrec-") as made, staged(to, lambda at: _check(at, overwrite)) as folder:
         loaded = {}
         for feature, source in sources.items():
@@ -153,6 +155,18 @@ def choose_objective(objective: str | None, kinds: Sequence[str]) -> str:
         known = "; ".join(f"{name}: {need}" for name, need in needs.items())
         raise UsageError(f"{objective or 'pretraining'} does not take encoders of {found}; there are {known}")
     return objective or fitting[0]
+
+
+def check_options(objective: str, options: PretrainingOptions) -> None:
+    """Refuses options that were given and that this objective does not read.
+
+    Raises:
+        UsageError: there is one; the message names the objectives that it belongs to.
+    """
+    for option in sorted(options.model_fields_set - set(OBJECTIVES[objective].own_options)):
+        readers = [name for name, made in OBJECTIVES.items() if option in made.own_options]
+        if readers:
+            raise UsageError(f"{option} is an option of {' and '.join(readers)}, not of {objective}; leave it out")
 
 
 def _small(catalogue: Catalogue, feature: str, folder: Path, seed: int) -> Path:

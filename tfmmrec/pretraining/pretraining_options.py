@@ -26,7 +26,7 @@ class PretrainingOptions(BaseModel):
             those are the log of interactions tells, which is read for nothing else.
         mask_share: masked_token: of a text's tokens, to be found again.
         temperature: augmentation_pairs: of the similarities. Of image_text it is learned.
-        projection_dim: size of the vectors that the contrastive objectives compare.
+        projection_dim: augmentation_pairs, image_text: size of the vectors that they compare.
         least_area: augmentation_pairs: the smallest part of a picture that is cut out.
         jitter: augmentation_pairs: how strongly light and colour change; 0: they stay.
         grayscale: augmentation_pairs: share of the pictures that lose their colour.
