@@ -34,7 +34,11 @@ def test_an_encoder_by_its_name(kind):
     if kind not in WHOLE:
         assert encoder.num_buckets == 3  # a quarter, rounded up
         assert identifier_encoder(kind, ids, 4, 5).num_buckets == 5
-        assert identifier_encoder(kind, [], 4).num_buckets == 1
+        assert identifier_encoder(kind, [], 4).num_buckets == identifier_encoder(kind, ["a"], 4).num_buckets == 1
+        assert identifier_encoder(kind, ids, 4, 8).num_buckets == 8
+        for num_buckets in (9, 100):
+            with pytest.raises(UsageError, match=rf"{num_buckets} buckets .* save nothing .* the 9 ids: take"):
+                identifier_encoder(kind, ids, 4, num_buckets)
     assert type(identifier_encoder("table", ids, 4, table=GraphIdentifier)) is GraphIdentifier
 
 

@@ -30,16 +30,22 @@ def identifier_encoder(
         ids: the known ones.
         dim: size of their vectors.
         num_buckets: rows of the shared table, of all kinds but table and tpu_embedding; a quarter of the ids when None.
+            With as many rows as ids nothing would be saved, so fewer are asked for.
         dropout: share of the ids made absent in training.
         table: the encoder that the kind table means.
 
     Raises:
-        UsageError: a number out of range, or buckets of more ids than there are.
+        UsageError: a number out of range, or not fewer buckets than ids.
     """
     if kind == "table":
         return table(ids, dim, dropout=dropout, name="id")
     if kind == "tpu_embedding":
         return TpuIdentifier(ids, dim, dropout=dropout, name="id")
+    if num_buckets is not None and num_buckets >= len(ids):
+        raise UsageError(
+            f"{num_buckets} buckets (identifier_buckets, query_identifier_buckets) save nothing over a row for each of "
+            f"the {len(ids)} ids: take fewer, or leave them out for a quarter of the ids, or take identifier=table"
+        )
     quarter = max(-(-len(ids) // 4), 1)
     return _SHARED[kind](ids, dim, quarter if num_buckets is None else num_buckets, dropout=dropout, name="id")
 
