@@ -28,6 +28,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.utils.shared import Shared
 
 from tfmmrec.catalogue_shards import CatalogueShards, ShardedEmbedding
+from tfmmrec.cli.beam_flags import check_flags
 from tfmmrec.types import DataError, UsageError
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -173,7 +174,7 @@ def run(task: ShardedEmbedding, errors: str, flags: Sequence[str] = ()) -> dict[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; what it does not know are Beam's options."""
+    """The command; what it does not know must be Beam's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("dataset", help="the dataset's folder")
     parser.add_argument("--encoder", required=True, help="TF-Hub handle or directory of the encoder")
@@ -186,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own, flags = parser.parse_known_args(arguments)
     dtype = "float16" if own.half else "float32"
     try:
+        check_flags(parser, flags, PipelineOptions)
         task = ShardedEmbedding(own.dataset, own.encoder, own.feature, own.config, own.store, dtype, own.rows_per_shard)
         found = run(task, own.errors, flags)
     except (DataError, UsageError) as error:

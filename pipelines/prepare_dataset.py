@@ -27,6 +27,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 
+from tfmmrec.cli.beam_flags import check_flags
 from tfmmrec.data.block_splits import newest_from
 from tfmmrec.data.dataset_counts import DatasetCounts
 from tfmmrec.data.dataset_writer import new_folder
@@ -266,7 +267,7 @@ def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; what it does not know are Beam's options."""
+    """The command; what it does not know must be Beam's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("dataset", help="the dataset's folder")
     parser.add_argument("--to", required=True, help="the new folder")
@@ -278,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own, flags = parser.parse_known_args(arguments)
     options = {"config": own.config, "with_media": not own.skip_media, "max_rejected": own.max_rejected}
     try:
+        check_flags(parser, flags, PipelineOptions)
         found = run(own.dataset, own.to, own.errors, flags, queries_per_shard=own.queries_per_shard, **options)
     except (DataError, UsageError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -144,3 +144,5 @@ def test_what_is_wrong_is_said_before_a_worker_starts(texts, tmp_path, capsys):
         "Error: encoders read texts and pictures, of which the candidates have title; 'photo'"
         in capsys.readouterr().err
     )
+    assert main(arguments(texts, tmp_path, "--featur=title")) == 2
+    assert "--featur: known neither to this script nor to Beam; did you mean --feature?" in capsys.readouterr().err

@@ -136,6 +136,11 @@ def test_what_cannot_be_used_is_told_and_leaves_nothing(random_shop, tmp_path, c
     assert f"Error: {tmp_path} exists and is not empty; name a new folder" in capsys.readouterr().err
     assert main(arguments(soiled, to, "--max-rejected=2")) == 2
     assert "--max-rejected must be a share between 0 and 1, got 2.0" in capsys.readouterr().err
+    for flag, near in (("--max_rejected=1", "--max-rejected"), ("--direct_num_worker=2", "--direct_num_workers")):
+        assert main(arguments(soiled, to, "--direct_num_workers=1", flag)) == 2
+        assert f"nor to Beam; did you mean {near}?" in capsys.readouterr().err
+    assert main(arguments(soiled, to, "--runner=FlinkRunner", "--queries-per-shards=9")) == 2
+    assert "did you mean --queries-per-shard?" in capsys.readouterr().err
 
 
 @pytest.mark.slow
