@@ -96,6 +96,20 @@ def test_a_folder_that_does_not_exist(tmp_path, capsys):
     assert shown.out == "" and "does not exist" in shown.err
 
 
+def test_a_feature_of_which_nothing_can_be_read(tmp_path, capsys):
+    (tmp_path / "log.csv").write_text("user_id,item_id\n" + "".join(f"u{n % 7},i{n % 5}\n" for n in range(35)))
+    (tmp_path / "items.csv").write_text("item_id,picture\n" + "".join(f"i{n},{n}.jpg\n" for n in range(4)) + "i4,\n")
+    for n in range(4):
+        (tmp_path / f"{n}.jpg").write_text("words")
+    assert main(["inspect", str(tmp_path), "--json"]) == 2
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["candidates"]["features"]["picture"]["unusable"] == {"not a picture": 4}
+    message = "candidates, picture: none of 4 files can be read (4 not a picture); correct the feature's column"
+    assert message in " ".join(shown.err.split())
+    Image.new("RGB", (9, 9)).save(tmp_path / "3.jpg")
+    assert main(["inspect", str(tmp_path)]) == 0
+
+
 def test_inspecting_needs_no_tensorflow(described, run_python):
     code = f"from tfmmrec.cli.main import main\nimport sys\nassert main(['inspect', {str(described)!r}]) == 0"
     done = run_python(f"{code}\nassert 'tensorflow' not in sys.modules")

@@ -48,7 +48,7 @@ def report(error: BaseException, debug: bool = False, resumable: bool = False) -
         return FAILURE
     if isinstance(error, Refusal):
         _say(str(error))
-        return FAILURE
+        return BAD_INPUT if error.is_bad_input else FAILURE
     if _is_validation_error(error):
         _say(_validation_message(error))
         return BAD_INPUT

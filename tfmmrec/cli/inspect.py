@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfmmrec.cli.output import Json, console, table
+from tfmmrec.cli.output import Json, Refusal, console, table
 from tfmmrec.types import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def inspect(
     """Show what a dataset holds: counts, missing values, bad pictures, ids without a row, duplicates.
 
     Where the folder has no dataset.yaml, a first one is proposed and used. Nothing is written without
-    --write, and no file is ever overwritten.
+    --write, and no file is ever overwritten. Where not one file of a feature can be read, the exit code is 2.
     """
     from tfmmrec.data.inspection import inspect_dataset
     from tfmmrec.data.proposal import propose_schema
@@ -43,7 +43,24 @@ def inspect(
             file.write(answer["proposal"])
         answer["written"] = str(write)
     _show(found, answer)
+    if unreadable := _unreadable(found):
+        raise Refusal("\n".join(unreadable), answer, is_bad_input=True)
     return answer
+
+
+def _unreadable(found: Inspection) -> list[str]:
+    """The features of pictures, sounds or videos of which there are files and not one can be read."""
+    lines = []
+    for name, side in (("candidates", found.candidates), ("queries", found.queries)):
+        for feature, own in side.features.items():
+            num_files = side.num_rows - own.num_missing
+            if num_files and sum(own.unusable.values()) == num_files:
+                faults = ", ".join(f"{count:,} {fault}" for fault, count in own.unusable.items())
+                lines.append(
+                    f"{name}, {feature}: none of {num_files:,} files can be read ({faults}); correct the feature's "
+                    "column or kind in dataset.yaml, or the files"
+                )
+    return lines
 
 
 def _check_free(path: Path) -> None:

@@ -18,16 +18,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, an
 
 
 class Refusal(Exception):
-    """A command did its work and has to say no: the exit code is 1, and `--json` prints its answer all the same.
+    """A command did its work and has to say no; `--json` prints its answer all the same.
 
     Args:
         message: for people.
         answer: for machines.
+        is_bad_input: the exit code is 2, else 1.
     """
 
-    def __init__(self, message: str, answer: Any):
+    def __init__(self, message: str, answer: Any, is_bad_input: bool = False):
         super().__init__(message)
         self.answer = answer
+        self.is_bad_input = is_bad_input
 
 
 _for_machines: ContextVar[bool] = ContextVar("for_machines", default=False)
