@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,37 +42,46 @@ def test_public_names_resolve_and_are_documented(package):
         assert getattr(module, name).__doc__, f"{package}.{name} has no docstring"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_module_has_its_test(module):
-    if module.name == "__init__.py":
-        return
-    path = Path("tests", *module.parts[:-1], f"test_{module.name}")
-    assert (ROOT / path).exists(), f"tfmmrec/{module} has no {path}"
+def test_every_module_has_its_test():
+    tests = {module: Path("tests", *module.parts[:-1], f"test_{module.name}") for module in MODULES}
+    lacking = [(str(module), str(test)) for module, test in tests.items() if module.name != "__init__.py"]
+    lacking = [(module, test) for module, test in lacking if not (ROOT / test).exists()]
+    assert not lacking, f"modules of tfmmrec/ and the tests that they lack: {lacking}"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_module_is_documented(module):
-    tree = ast.parse((PACKAGE / module).read_text())
-    assert ast.get_docstring(tree), f"tfmmrec/{module} has no docstring"
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"tfmmrec/{module}: {node.name} has no docstring"
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """The parsed modules."""
+    return {module: ast.parse((PACKAGE / module).read_text()) for module in MODULES}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_words(module):
-    parts = {part for name in module.with_suffix("").parts for part in name.split("_")}
+def test_every_module_is_documented(trees):
+    silent = []
+    for module, tree in trees.items():
+        parts = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        public = [tree, *(node for node in parts if not node.name.startswith("_"))]
+        silent += [(str(module), getattr(node, "name", "module")) for node in public if not ast.get_docstring(node)]
+    assert not silent, f"without a docstring: {silent}"
+
+
+def test_words(trees):
     vague = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
-    assert not parts & vague, f"tfmmrec/{module}: name a module for what it holds"
-    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+    foreign = {"user", "users", "item", "items"}
+    for module, tree in trees.items():
+        parts = {part for name in module.with_suffix("").parts for part in name.split("_")}
+        assert not parts & vague, f"tfmmrec/{module}: name a module for what it holds"
+        found = [(number, name) for number, name in _names(tree) if foreign & set(name.split("_"))]
+        assert not found, f"tfmmrec/{module}, (line, name): {found}: the words here are query and candidate"
+
+
+def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Lines and names of functions, classes and arguments, but private ones, as of what writes somebody's items.csv."""
+    for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             name = node.name.lower()
         elif isinstance(node, ast.arg):
             name = node.arg
         else:
             continue
-        if name.startswith("_"):  # such as what writes a data set's own table items.csv
-            continue
-        assert not {"user", "users", "item", "items"} & set(name.split("_")), (
-            f"tfmmrec/{module}, line {node.lineno}: {name}: the words here are query and candidate"
-        )
+        if not name.startswith("_"):
+            yield node.lineno, name
