@@ -69,6 +69,21 @@ def test_time_ends():
     assert pauses == [1.0], "a pause that ends too late is not begun"
 
 
+def test_a_server_that_is_loading_is_asked_until_the_deadline():
+    loading = ServerError("UNAVAILABLE", "version 1 of shop is being loaded; try again", "a", is_transient=True)
+    retries = Retries(attempts=2, first_seconds=1.0, longest_seconds=1.0)
+    found, given, _ = _call(retries, [BUSY] + [loading] * 1_500, deadline=2_000.0)
+    assert found == "answer" and len(given) == 1_502, "only the busy one counts"
+    assert _call(retries, [loading] * 9 + [BUSY, BUSY])[0] is BUSY
+    assert _call(Retries(attempts=1), [loading])[0] is loading
+    found, given, _ = _call(retries, [loading] * 9, deadline=3.5)
+    assert found.code == "DEADLINE_EXCEEDED" and len(given) == 4
+    assert found.message.endswith(
+        "the last of 4 attempts: version 1 of shop is being loaded; try again; a longer deadline (deadline_seconds, of "
+        "`tfmmrec query` --deadline) waits for it"
+    )
+
+
 def test_what_cannot_be():
     with pytest.raises(UsageError, match="attempts must be at least 1, got 0"):
         Retries(attempts=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from tfmmrec.serving.server_error import ServerError
 from tfmmrec.types import UsageError
 
 _Answer = TypeVar("_Answer")
+_MOST_DOUBLED = 60
+_LONGER = "; a longer deadline (deadline_seconds, of `tfmmrec query` --deadline) waits for it"
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Retries:
     The pause after the n-th attempt is drawn uniformly from 0 to min(`longest_seconds`, `first_seconds` · 2^(n-1)), so
     that clients which failed together do not come back together (Brooker 2015, "Exponential Backoff And Jitter").
 
+    A server that says it is loading a version is asked again until the deadline, however many attempts these are.
+
     Attributes:
-        attempts: at most so many; 1 asks once.
+        attempts: at most so many, those that found it loading aside; 1 asks once, whatever it says.
         first_seconds: the longest first pause.
         longest_seconds: the longest of all.
     """
@@ -60,16 +65,18 @@ class Retries:
         Raises:
             ServerError: the last attempt's, or DEADLINE_EXCEEDED with its words.
         """
-        end = clock() + deadline_seconds
-        for attempt in range(1, self.attempts + 1):
+        end, left = clock() + deadline_seconds, self.attempts
+        for attempt in itertools.count(1):
             try:
                 return ask(max(end - clock(), 1e-3))
             except ServerError as error:
-                if not error.is_transient or attempt == self.attempts:
+                left -= self.attempts == 1 or not error.is_loading
+                if not error.is_transient or not left:
                     raise
-                pause = draw() * min(self.longest_seconds, self.first_seconds * 2 ** (attempt - 1))
+                pause = draw() * min(self.longest_seconds, self.first_seconds * 2 ** min(attempt - 1, _MOST_DOUBLED))
                 if clock() + pause >= end:
                     words = f"no answer within {deadline_seconds:g} s; the last of {attempt} attempts: {error.message}"
+                    words += _LONGER if error.is_loading else ""
                     raise ServerError("DEADLINE_EXCEEDED", words, address) from error
             sleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        raise AssertionError("unreachable: an attempt returns or raises")

@@ -7,6 +7,8 @@ from tfmmrec.types import UsageError
 PORTS = "REST is usually at port 8501, gRPC at 8500"
 IS_IT_THERE = f"is the server running (`tfmmrec serve BASE/NAME`), and is this its port? {PORTS}"
 """What to look at where nothing answers."""
+LOADING = "is being loaded"
+"""What the development server says of a version that is on its way; a stock server does not listen before."""
 
 
 class ServerError(RuntimeError):
@@ -28,6 +30,11 @@ class ServerError(RuntimeError):
         self.message = message
         self.address = address
         self.is_transient = is_transient
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the server is there and will answer as soon as it has loaded a version."""
+        return self.code == "UNAVAILABLE" and LOADING in self.message
 
 
 class WrongAddress(ServerError, UsageError):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from tfmmrec.serving.development_server.model_version import ModelVersion, held
 from tfmmrec.serving.development_server.request_error import RequestError, from_tensorflow
 from tfmmrec.serving.development_server.warm_up import warm_up
+from tfmmrec.serving.server_error import LOADING
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LOG = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class ServedVersions:
             return
         for state in self._states.values():
             if state.state == "LOADING" and number in (None, state.number):
-                raise RequestError("UNAVAILABLE", f"version {state.number} of {name} is being loaded; try again")
+                raise RequestError("UNAVAILABLE", f"version {state.number} of {name} {LOADING}; try again")
 
     def poll(self) -> None:
         """Looks into the folder once: loads what is newest, and retires what is not."""
