@@ -33,8 +33,8 @@ def start():
     """`start(*arguments)`: the command in a process of its own, which ends with the test."""
     started = []
 
-    def begin(*arguments, port=0):
-        code = "from tfmmrec.cli.main import run; run()"
+    def begin(*arguments, port=0, before=""):
+        code = f"{before}from tfmmrec.cli.main import run; run()"
         command = [sys.executable, "-c", code, "serve", *arguments, "--port", port, "--grpc-port", 0]
         command = [str(part) for part in command]
         quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -71,6 +71,20 @@ def test_it_serves_says_so_and_ends_when_it_is_told_to(folder, start):
     rest, errors = process.communicate(timeout=30)
     assert process.returncode == 0 and errors == ""
     assert rest.splitlines()[-1] == "Stopped; 2 requests answered, 0 refused."
+
+
+def test_it_leaves_at_once_while_its_first_version_is_loaded(folder, start):
+    slow = (
+        "import time\n"
+        "from tfmmrec.serving.development_server import served_versions\n"
+        "served_versions.ModelVersion = lambda *_: time.sleep(600)\n"
+    )
+    process = start(folder, "--runtime", "development", before=slow)
+    assert "Loading version 4 of small ...\n" in iter(process.stdout.readline, "")
+    process.send_signal(signal.SIGTERM)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert rest.splitlines() == ["Nothing was served yet.", "Stopped; 0 requests answered, 0 refused."]
 
 
 def test_json_is_all_that_standard_output_gets(folder, start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -18,6 +19,10 @@ from tfmmrec.types import DataError, UsageError
 _GRAPH = "saved_model.pb"
 _MOST_NAMED = 3
 RUNTIMES = ("auto", "binary", "docker", "development")
+
+
+class _Stopped(BaseException):
+    """The server is told to end before it serves anything; no handler of errors on the way takes it for one."""
 
 
 def serve(
@@ -45,7 +50,8 @@ def serve(
     """Serve the newest version in a folder over gRPC and REST, and follow it as versions come and go.
 
     TensorFlow Serving itself is run where its binary or Docker with its image is here; else a small server that speaks
-    the same protocol and is meant for development, which at Ctrl-C or SIGTERM finishes what is under way.
+    the same protocol and is meant for development, which at Ctrl-C or SIGTERM finishes what is under way; while
+    its first version is being loaded it leaves at once.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
@@ -140,15 +146,21 @@ def _run_development(model: Path, name: str, why: str, options: dict[str, Any]) 
     _say(f"The development server, not meant for production{f' ({why})' if why else ''}.")
     server = DevelopmentServer(os.fspath(model), name, ServerOptions(**options), report=_say)
     asked_to_stop = threading.Event()
-    earlier = {
-        number: signal.signal(number, lambda *_: asked_to_stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+
+    def stop(*_) -> None:
+        is_first = not asked_to_stop.is_set()
+        asked_to_stop.set()
+        if is_first and server.versions.current is None:
+            raise _Stopped  # out of the loading of the first version, which may take long
+
+    earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.start()
-        state = "Ready" if server.versions.current is not None else "Waiting for a version that can be loaded"
-        _say(f"{state}: REST {server.rest_url}, gRPC {server.grpc_url}")
-        asked_to_stop.wait()
-        _say("Finishing what is under way ...")
+        with contextlib.suppress(_Stopped):
+            server.start()
+            state = "Ready" if server.versions.current is not None else "Waiting for a version that can be loaded"
+            _say(f"{state}: REST {server.rest_url}, gRPC {server.grpc_url}")
+            asked_to_stop.wait()
+        _say("Finishing what is under way ..." if server.versions.current is not None else "Nothing was served yet.")
         drained = server.stop()
     finally:
         for number, handler in earlier.items():
