@@ -17,11 +17,13 @@ WORK = (
     "model = tf.keras.Sequential([tf.keras.layers.Dense(2)])\n"
     "model.compile('adam', 'mse')\n"
     "model.fit(tf.ones([4, 3]), tf.ones([4, 2]), verbose=0)\n"
+    "tf.get_logger().warning('of a tf.function that is traced often')\n"
 )
 
 
-def test_tensorflow_at_work_writes_nothing(run_python):
-    done = run_python(WORK, TF_CPP_MIN_LOG_LEVEL=None)
+@pytest.mark.parametrize("level", [None, "2"])
+def test_tensorflow_at_work_writes_nothing(level, run_python):
+    done = run_python(WORK, TF_CPP_MIN_LOG_LEVEL=level)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -1,7 +1,7 @@
 """Keeps TensorFlow's and CUDA's log away from people who asked for a recommendation.
 
-Only the command line does this; importing the library changes no log level. Whoever sets TF_CPP_MIN_LOG_LEVEL
-themselves gets the whole log.
+Only the command line does this; importing the library changes no log level. Whoever sets TF_CPP_MIN_LOG_LEVEL to 0 or 1
+themselves gets the log; 2 and 3, which ask for errors alone, count for its Python side too.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import warnings
 from collections.abc import Iterator
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_ERRORS_ALONE = ("2", "3")
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices without a word, unless TF_CPP_MIN_LOG_LEVEL is set.
+    """Imports TensorFlow and finds its devices without a word, unless TF_CPP_MIN_LOG_LEVEL asks for more than errors.
 
     Raises:
         ImportError: whatever TensorFlow's import raises; what it wrote meanwhile is shown then.
     """
-    if "tensorflow" in sys.modules or _LEVEL in os.environ:
+    if "tensorflow" in sys.modules or os.environ.setdefault(_LEVEL, "3") not in _ERRORS_ALONE:
         return
-    os.environ[_LEVEL] = "3"
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     with _standard_error_held():
