@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from tests.run_configs import config
 from tfmmrec.cli.main import main
+from tfmmrec.run_config import write_config
 from tfmmrec.search.index_settings import IndexSettings
 
 CHOSEN = ["--index", "ivf", "--index-cells", "9", "--index-probes", "3", "--index-dtype", "float32"]
@@ -16,7 +18,7 @@ CHOSEN = ["--index", "ivf", "--index-cells", "9", "--index-probes", "3", "--inde
     ("command", "module", "function"),
     [("export", "tfmmrec.serving.export", "export_run"), ("push", "tfmmrec.serving.push", "push_run")],
 )
-def test_what_is_chosen_arrives(command, module, function, monkeypatch, capsys):
+def test_what_is_chosen_arrives(command, module, function, tmp_path, monkeypatch, capsys):
     settings = []
 
     def told(*arguments, index, **others):
@@ -25,7 +27,8 @@ def test_what_is_chosen_arrives(command, module, function, monkeypatch, capsys):
 
     __import__(module)
     monkeypatch.setattr(sys.modules[module], function, told)
-    given = [command, "runs/first", "--to", "models/shop"]
+    write_config(tmp_path / "first", config(finished=True))
+    given = [command, str(tmp_path / "first"), "--to", "models/shop"]
     assert main([*given, *CHOSEN, "--index-recall", "0.9"]) == 1
     assert main(given) == 1
     assert settings == [IndexSettings("ivf", 9, 3, "float32", 0.9), IndexSettings()]
