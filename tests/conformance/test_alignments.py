@@ -101,12 +101,11 @@ def test_gradients_reach_every_weight(part):
 
 
 @EVERY
-@pytest.mark.parametrize("absent", [17.0, float("nan"), float("inf")])
-def test_what_stands_in_the_place_of_an_absent_modality_does_not_matter(part, absent):
-    alignment = part.make()
+def test_what_stands_in_the_place_of_an_absent_modality_does_not_matter(part):
+    alignment, values = part.make(), (0.0, 17.0, float("nan"), float("inf"))
     alignment(embedded())
     fixed, found = arrays(alignment.weights), []
-    for value in (0.0, absent):
+    for value in values:
         alignment.set_weights(fixed)
         inputs = embedded(absent=value)
         vectors = [entry["vector"] for entry in inputs.values()]
@@ -118,11 +117,13 @@ def test_what_stands_in_the_place_of_an_absent_modality_does_not_matter(part, ab
         for place, gradient in enumerate(gradients[-len(vectors) :]):
             assert not gradient.numpy()[~PATTERNS[:, place]].any()
         found.append([loss, *gradients])
-    close(found[1], found[0])
+    for other in found[1:]:
+        close(other, found[0])
     if part.changes:
-        results = [alignment(embedded(absent=value)) for value in (0.0, absent)]
-        assert all(np.isfinite(entry["vector"]).all() for entry in results[1].values())
-        close(results[1], results[0])
+        results = [alignment(embedded(absent=value)) for value in values]
+        for other in results[1:]:
+            assert all(np.isfinite(entry["vector"]).all() for entry in other.values())
+            close(other, results[0])
 
 
 @EVERY

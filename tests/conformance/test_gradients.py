@@ -32,13 +32,14 @@ def check(part, call):
 @pytest.mark.parametrize("part", ENCODERS, ids=by_name)
 def test_gradients_reach_every_weight_of_an_encoder(part, folder):
     encoder = part.make(folder)
-    check(encoder, lambda: encoder(part.inputs(encoder, part.rows), training=False)["vector"])
+    inputs = part.inputs(encoder, part.rows)
+    check(encoder, lambda: encoder(inputs, training=False)["vector"])
 
 
 @pytest.mark.parametrize("part", FUSIONS, ids=by_name)
 def test_gradients_reach_every_weight_of_a_fusion(part):
-    fusion = part.make()
-    check(fusion, lambda: fusion(part.inputs(), training=False))
+    fusion, inputs = part.make(), part.inputs()
+    check(fusion, lambda: fusion(inputs, training=False))
 
 
 @pytest.mark.parametrize("part", [part for part in ENCODERS if part.frozen], ids=by_name)

@@ -10,44 +10,34 @@ from tests.conformance.parts import FUSIONS, by_name
 TOLERANCE = {"mixed_float16": 2e-2, "mixed_bfloat16": 1e-1}  # of values around 1: 11 and 8 bits, over a few sums
 
 
-@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("part", ENCODERS, ids=by_name)
-def test_encoder(part, training, policy, folder):
+def test_encoder(part, policy, folder):
     encoder = part.make(folder)
-    found = encoder(part.inputs(encoder, part.rows), training=training)
-    assert found["vector"].dtype == policy.compute_dtype
-    assert np.isfinite(tf.cast(found["vector"], tf.float32).numpy()).all()
+    inputs = part.inputs(encoder, part.rows)
+    found, trained = encoder(inputs, training=False), encoder(inputs, training=True)
+    for vectors in (found["vector"], trained["vector"]):
+        assert vectors.dtype == policy.compute_dtype
+        assert np.isfinite(tf.cast(vectors, tf.float32).numpy()).all()
     assert all(variable.dtype != policy.compute_dtype for variable in encoder.trainable_variables)
-
-
-@pytest.mark.parametrize("part", ENCODERS, ids=by_name)
-def test_encoder_gives_nearly_the_same(part, policy, folder):
-    encoder = part.make(folder)
-    found = encoder(part.inputs(encoder, part.rows), training=False)
     tf.keras.mixed_precision.set_global_policy("float32")
     full = part.make(folder)
-    full(part.inputs(full, part.rows))
+    inputs = part.inputs(full, part.rows)
+    full(inputs)
     full.set_weights(encoder.get_weights())
-    expected = full(part.inputs(full, part.rows), training=False)
+    expected = full(inputs, training=False)
     np.testing.assert_array_equal(found["present"], expected["present"])
     np.testing.assert_allclose(
         tf.cast(found["vector"], tf.float32), expected["vector"], atol=TOLERANCE[policy.name], rtol=0
     )
 
 
-@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("part", FUSIONS, ids=by_name)
-def test_fusion(part, training, policy):
-    fusion = part.make()
-    found = fusion(part.inputs(), training=training)
-    assert found.dtype == ("float32" if part.full_precision else policy.compute_dtype)
-    assert np.isfinite(tf.cast(found, tf.float32).numpy()).all()
-
-
-@pytest.mark.parametrize("part", FUSIONS, ids=by_name)
-def test_fusion_gives_nearly_the_same(part, policy):
-    fusion = part.make()
-    found = fusion(part.inputs(), training=False)
+def test_fusion(part, policy):
+    fusion, inputs = part.make(), part.inputs()
+    found, trained = fusion(inputs, training=False), fusion(inputs, training=True)
+    for vectors in (found, trained):
+        assert vectors.dtype == ("float32" if part.full_precision else policy.compute_dtype)
+        assert np.isfinite(tf.cast(vectors, tf.float32).numpy()).all()
     tf.keras.mixed_precision.set_global_policy("float32")
     full = part.make()
     full(part.inputs())

@@ -11,30 +11,20 @@ WITH_RAW = [part for part in ENCODERS if not isinstance(part, HistoryPart)]
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
-def traced(encoder):
-    return tf.function(encoder.preprocess, input_signature=[encoder.raw_spec()]).get_concrete_function()
-
-
 @pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
-def test_shapes_are_static_and_values_are_numbers(part, folder):
+def test_its_graph_has_static_shapes_numbers_no_trained_weight_and_stock_ops(part, folder):
     encoder = part.make(folder)
-    for name, tensor in traced(encoder).structured_outputs.items():
+    spec = encoder.raw_spec()
+    assert spec.shape[0] is None and spec.dtype == part.raw_dtype
+    assert spec.is_compatible_with(tf.constant(part.rows, part.raw_dtype))
+    encoder(part.inputs(encoder, part.rows))
+    traced = tf.function(encoder.preprocess, input_signature=[spec]).get_concrete_function()
+    for name, tensor in traced.structured_outputs.items():
         assert tensor.shape[0] is None and tensor.shape[1:].is_fully_defined(), f"{name} is {tensor.shape}"
         assert (tensor.dtype == tf.string) == (name in part.strings), f"{name} is {tensor.dtype.name}"
-
-
-@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
-def test_it_reads_no_trained_weight(part, folder):
-    encoder = part.make(folder)
-    encoder(part.inputs(encoder, part.rows))
-    used = {variable.ref() for variable in traced(encoder).graph.variables}
-    trained = {variable.ref() for variable in encoder.trainable_variables}
-    assert not used & trained
-
-
-@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
-def test_ops_are_those_of_stock_tensorflow(part, folder):
-    graph = traced(part.make(folder)).graph.as_graph_def()
+    used = {variable.ref() for variable in traced.graph.variables}
+    assert not used & {variable.ref() for variable in encoder.trainable_variables}
+    graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     own = {function.signature.name for function in graph.library.function}
     ops = {node.op for node in nodes} - own
@@ -55,10 +45,3 @@ def test_it_gives_in_a_pipeline_what_it_gives_at_once(part, folder):
             np.testing.assert_allclose(found, tensor.numpy(), rtol=2**-9)
         else:
             np.testing.assert_array_equal(found, tensor.numpy())
-
-
-@pytest.mark.parametrize("part", WITH_RAW, ids=by_name)
-def test_raw_spec_has_an_open_batch_and_fits_the_values(part, folder):
-    spec = part.make(folder).raw_spec()
-    assert spec.shape[0] is None and spec.dtype == part.raw_dtype
-    assert spec.is_compatible_with(tf.constant(part.rows, part.raw_dtype))

@@ -20,13 +20,15 @@ def same(one, other):
 
 
 def check_checkpoint(part, fresh, inputs_of, folder):
-    part(inputs_of(part), training=True)
-    expected = arrays(disturbed(part)(inputs_of(part), training=False))
+    inputs = inputs_of(part)
+    part(inputs, training=True)
+    expected = arrays(disturbed(part)(inputs, training=False))
     tf.train.Checkpoint(part=part).write(str(folder / "checkpoint"))
-    fresh(inputs_of(fresh), training=False)  # creates the weights
+    inputs = inputs_of(fresh)
+    fresh(inputs, training=False)  # creates the weights
     restored = tf.train.Checkpoint(part=fresh).read(str(folder / "checkpoint"))
     restored.assert_consumed()  # nothing in the file is left over, and no weight of the new part
-    same(arrays(fresh(inputs_of(fresh), training=False)), expected)
+    same(arrays(fresh(inputs, training=False)), expected)
 
 
 @pytest.mark.parametrize("part", ENCODERS, ids=by_name)
