@@ -8,9 +8,11 @@ the root of their number, whose spread is as wide as that of their centres; quer
 without any structure, which no cells help.
 
 `exact` is timed beside `queries @ vectors.T` in NumPy, which ranks nothing, and beside reading all vectors once (their
-dot product with themselves). `ivf` is timed beside `exact`, query by query, for every type of the cells' vectors and
-every number of cells that are read, and so is `scann` where it is installed. `scanned` is the part of all rows that is
-read.
+dot product with themselves), in turns with pauses, and once more asked again and again (`without_pause`). `ivf` is
+timed beside `exact`, for every type of the cells' vectors and every number of cells that are read, and so is `scann`
+where it is installed: all queries by one way, then by the other, as a server has one index and not both. `alternating`
+has both ways for each query, so that an inverted file always finds its vectors put out of the processor's cache by an
+exact search. `scanned` is the part of all rows that is read.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ from tfmmrec.search.scann_ops import scann_ops
 from tfmmrec.types import UsageError
 
 DIM, K, BATCHES = 64, 100, (1, 32)
-PROBES = (2, 4, 8, 16, 32, 64, 128)
+PROBES = (2, 3, 4, 8, 16, 32, 64, 128)
 
 
 def main() -> None:
@@ -153,9 +155,15 @@ def beside_numpy(ask: Callable, vectors: np.ndarray, queries: np.ndarray, repeat
             "over_numpy": spread(times["exact"] / times["numpy"]),
             "over_reading": spread(times["exact"] / times["reading"]),
             "over_numpy_at_best": round(float(times["exact"].min() / times["numpy"].min()), 4),
+            "without_pause": {name: round(float(np.median(repeated(way))), 4) for name, way in ways.items()},
         }
         found["gigabytes_a_second"] = round(vectors.nbytes / 1e6 / float(np.median(times["reading"])), 1)
     return found
+
+
+def repeated(way: Callable[[], object], times: int = 60) -> np.ndarray:
+    """Milliseconds of calls that follow each other."""
+    return np.array([milliseconds(way) for _ in range(times)])
 
 
 def beside_exact(
@@ -169,12 +177,8 @@ def beside_exact(
     for probes in (number for number in PROBES if number <= index.cells.num_cells // 4):
         index.cells.probes.assign(probes)
         recall = np.mean([np.isin(*pair).mean() for pair in zip(best, answers(ask, queries), strict=True)])
-        times: dict[str, list[float]] = {"exact": [], "ivf": []}
-        for row in range(len(queries)):
-            query = tf.constant(queries[row : row + 1])
-            for name, way in (("exact", exact), ("ivf", ask)):
-                times[name].append(milliseconds(lambda query=query, way=way: way(query)["scores"].numpy()))
-        own = np.array(times["ivf"])
+        times, alternating = in_turns(exact, ask, queries)
+        own = times["ivf"]
         found["probes"][probes] = {
             "recall@100": round(float(recall), 4),
             "scanned": scanned(index, queries, probes),
@@ -183,6 +187,7 @@ def beside_exact(
             "exact_p50": round(float(np.median(times["exact"])), 3),
             "times_faster": round(float(np.median(times["exact"]) / np.median(own)), 1),
             "times_faster_at_best": round(float(np.min(times["exact"]) / own.min()), 1),
+            "alternating": {name: round(float(np.median(taken)), 3) for name, taken in alternating.items()},
         }
     batch = tf.constant(queries[:32])
     index.cells.probes.assign(8)
@@ -191,6 +196,23 @@ def beside_exact(
         zip(("exact", "ivf"), np.round(np.median(turns, axis=0), 2).tolist(), strict=True)
     )
     return found
+
+
+def in_turns(exact: Callable, ivf: Callable, queries: np.ndarray) -> tuple[dict, dict]:
+    """Milliseconds of every query by both ways: all by one and then by the other, three times; and each by both."""
+    ways = {"exact": exact, "ivf": ivf}
+    tensors = [tf.constant(query[None]) for query in queries]
+
+    def taken(way: Callable, query: tf.Tensor) -> float:
+        return milliseconds(lambda: way(query)["scores"].numpy())
+
+    blocks: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(3):
+        for name, way in ways.items():
+            blocks[name] += [taken(way, query) for query in tensors]
+    turns = [[taken(way, query) for way in ways.values()] for query in tensors]
+    alternating = dict(zip(ways, np.transpose(turns), strict=True))
+    return {name: np.array(times) for name, times in blocks.items()}, alternating
 
 
 def scanned(index: InvertedFileIndex, queries: np.ndarray, probes: int) -> float:

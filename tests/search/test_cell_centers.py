@@ -42,5 +42,5 @@ def test_as_many_cells_as_can_be(num_cells):
         cell_centers(np.ones((10, 2), np.float32), num_cells)
 
 
-def test_the_root_of_the_candidates():
-    assert [default_num_cells(size) for size in (1, 100, 1_000_000)] == [1, 10, 1000]
+def test_twice_the_root_of_the_candidates_and_no_more_than_there_are():
+    assert [default_num_cells(size) for size in (1, 3, 100, 1_000_000)] == [1, 3, 20, 2000]

@@ -10,7 +10,9 @@ Kind = Annotated[
     str,
     typer.Option(help="auto, exact (scores all candidates), ivf (those of the nearest cells), scann (own servers)."),
 ]
-Cells = Annotated[int | None, typer.Option(help="Cells of ivf or scann; the root of the candidates by default.", min=1)]
+Cells = Annotated[
+    int | None, typer.Option(help="Cells of ivf or scann; twice the root of the candidates by default.", min=1)
+]
 Probes = Annotated[
     int | None, typer.Option(help="Cells a query reads; by default as many as --index-recall needs.", min=1)
 ]

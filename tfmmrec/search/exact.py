@@ -11,6 +11,7 @@ from tfmmrec.encoders.vocabulary import VocabularyLookup
 from tfmmrec.search.admission import Admission, without_rows
 from tfmmrec.search.exact_head import SCORES_AT_ONCE, exact_head
 from tfmmrec.search.filter_columns import FilterColumns, Replacements, assign_all, vocabulary_replacements
+from tfmmrec.search.products import dot_products
 from tfmmrec.search.question import Question
 from tfmmrec.search.top_k import top_k_without_ties
 from tfmmrec.types import UsageError
@@ -189,7 +190,7 @@ class ExactIndex(tf.Module):
         Returns:
             Scores and rows as `head` has them, and bool scalar, whether they are right: if not, `head` must be asked.
         """
-        products = tf.matmul(question.vectors, self.vectors.value(), transpose_b=True)
+        products = dot_products(question.vectors, self.vectors.value())
         scores = without_rows(question.scores(self, products, self.norms), out)
         return top_k_without_ties(scores, length)
 

@@ -23,7 +23,7 @@ class IndexSettings:
         kind: exact scores all candidates; ivf the cells that are nearest to the query; auto is exact below 50,000
             candidates, and where an inverted file would have to read more than a quarter of the cells; scann has
             the cells and codes of ScaNN, for servers that are built with its operations.
-        cells: of an ivf or scann index; the root of the number of candidates when None.
+        cells: of an ivf or scann index; twice the root of the number of candidates when None.
         probes: how many cells a query reads at first; when None the fewest that `recall` needs.
         dtype: of the vectors in the cells of ivf: int8, bfloat16 or float32. Scores are in float32 all the same.
         recall: the part of the exact best 100 that queries of the dataset shall find.

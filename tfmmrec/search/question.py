@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmmrec.search.called_graph import called
+from tfmmrec.search.products import dot_products
 
 
 class Question(NamedTuple):
@@ -46,7 +47,7 @@ class Question(NamedTuple):
             return variable.value() if start is None else variable[start:end]
 
         def products() -> tf.Tensor:
-            found = tf.matmul(self.vectors, part(index.vectors), transpose_b=True)
+            found = dot_products(self.vectors, part(index.vectors))
             return self.scores(index, found, part(index.norms)) if self.has_cosines else found
 
         def popularity() -> tf.Tensor:
