@@ -16,6 +16,10 @@ from tfmmrec.data.dataset import Dataset, dataset_from_frames, load_dataset
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.data.statistics import compute_statistics
 from tfmmrec.runs import Run, RunConfig, build_model, write_config
+from tfmmrec.serving.assets import write_assets
+from tfmmrec.serving.described_model import read_description
+from tfmmrec.serving.exported_model import ExportedModel
+from tfmmrec.serving.serve_run import serve_run
 from tfmmrec.zoo import ZOO
 
 SMALL = {"dim": 8, "feature_dim": 6, "image_size": 16}
@@ -47,6 +51,15 @@ def untrained_run(dataset: Dataset, folder: Path, model: str = "two_tower", **hy
     tf.train.Checkpoint(model=built).write(str(folder / "checkpoints" / "final"))
     write_config(folder, config)
     return Run(folder, config, statistics, built)
+
+
+def as_exported(run: Run, dataset: Dataset, folder: Path) -> ExportedModel:
+    """What `load_exported` gives of a run's export, but that the graph is not saved and loaded, which takes long."""
+    served = serve_run(run, dataset)
+    folder.mkdir()
+    write_assets(folder, run, dataset.candidates, served)
+    (folder / "saved_model.pb").touch()
+    return ExportedModel(served, read_description(folder))
 
 
 def songs(

@@ -4,25 +4,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving.catalogue import fashion, recordings, untrained_run
+from tests.serving.catalogue import as_exported, fashion, recordings, untrained_run
 from tfmmrec.serving.answers import answer, feature_value, media
-from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.types import DataError, UsageError
 
 
-@pytest.fixture(scope="module")
-def model(exported):
-    return load_exported(exported)
+@pytest.fixture
+def model(loaded):
+    return loaded
 
 
 @pytest.fixture(scope="module")
 def garments(tmp_path_factory):
-    """A catalogue with pictures, and its exported model, which looks at no features of queries."""
+    """A catalogue with pictures, and its model, which looks at no features of queries."""
     folder = tmp_path_factory.mktemp("fashion")
     dataset = fashion(folder / "data")
     run = untrained_run(dataset, folder / "run", candidate_id=False, query_features=False)
-    return dataset, load_exported(export_run(run, dataset=dataset))
+    return dataset, as_exported(run, dataset, folder / "export")
 
 
 NOT_GIVEN = "the query's features (about, tastes, age) were not given: add --dataset or --feature NAME=VALUE"
@@ -46,7 +45,7 @@ def test_what_a_known_query_chose_is_left_out(model, song_dataset):
 def test_a_known_query_that_the_model_cannot_use(song_dataset, tmp_path):
     """It sees features alone: the id tells what to leave out, and nobody is told that it is unknown."""
     run = untrained_run(song_dataset, tmp_path / "run", query_id=False, history=False)
-    model = load_exported(export_run(run, dataset=song_dataset))
+    model = as_exported(run, song_dataset, tmp_path / "export")
     found = answer(model, query_id="q1", k=30)
     assert found.source == "popular" and "most popular" in found.notes[0] and found.notes[1:] == [NOT_GIVEN]
     assert len(found.candidates) == 30 - len(set(song_dataset.train.candidates_of(1)))
@@ -184,7 +183,7 @@ def test_what_is_in_the_catalogue_is_nearest_to_its_own_content(garments):
 
 def test_sounds_and_videos_are_asked_with_as_files_or_bytes(tmp_path):
     dataset, small = recordings(), {"audio_seconds": 0.2, "video_frames": 3, "candidate_id": False}
-    model = load_exported(export_run(untrained_run(dataset, tmp_path / "run", **small), dataset=dataset))
+    model = as_exported(untrained_run(dataset, tmp_path / "run", **small), dataset, tmp_path / "export")
     title, sound, cover = (dataset.candidates.features[name][7].as_py() for name in ("title", "sound", "cover"))
     (tmp_path / "hum.wav").write_bytes(sound)
     found = answer(model, audio=tmp_path / "hum.wav", video=cover, text=title, k=2).candidates
@@ -252,8 +251,8 @@ def test_values_that_are_no_strings_stay_as_they_are(model):
     assert feature_value("length", " 3.5 ", features) == 3.5
 
 
-def test_two_stages_answer_as_one_model(exported_cascade):
-    model = load_exported(exported_cascade)
+def test_two_stages_answer_as_one_model(loaded_cascade):
+    model = loaded_cascade
     found = answer(model, query_id="q1", k=3)
     assert (found.source, found.notes, len(found.candidates)) == ("query", [NOT_GIVEN], 3)
     asked = model.ask("recommend", query_id="q1", k=3)

@@ -10,6 +10,7 @@ from tfmmrec.run_evaluation import evaluate_run
 from tfmmrec.serving.evaluation_queries import EvaluationQueries, evaluation_queries, read_evaluation
 from tfmmrec.serving.export import export_run
 from tfmmrec.serving.exported_evaluation import evaluate_exported
+from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.types import DataError, UsageError
 
 K = 5
@@ -30,6 +31,11 @@ def run(dataset, tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(dataset, run, tmp_path_factory):
     return export_run(run, tmp_path_factory.mktemp("exports") / "songs", dataset)
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_exported(folder)
 
 
 def test_as_the_run_is_evaluated(dataset, run, folder):
@@ -91,13 +97,13 @@ def test_what_came_later_is_told_and_not_measured():
     ]
 
 
-def test_what_an_index_lacks_is_not_found_and_what_it_lacks_of_cold_is_not_ranked(folder, dataset):
+def test_what_an_index_lacks_is_not_found_and_what_it_lacks_of_cold_is_not_ranked(model, dataset):
     queries = evaluation_queries(dataset)
-    expected = evaluate_exported(folder, queries, K).slices["all"]
+    expected = evaluate_exported(model, queries, K).slices["all"]
     more = [[*row, "gone"] for row in queries.positives]
     asked = dataclasses.replace(queries, positives=more, cold_ids=["gone"])
     progress = []
-    found = evaluate_exported(folder, asked, K, lambda *told: progress.append(told))
+    found = evaluate_exported(model, asked, K, lambda *told: progress.append(told))
     np.testing.assert_allclose(found.slices["all"].recall, expected.recall / 2)
     np.testing.assert_array_equal(found.slices["cold"].recall, 0.0)
     assert progress[-1] == ("evaluating", len(queries), len(queries))

@@ -8,9 +8,9 @@ from tfmmrec.serving.exported_model import load_exported, read_extra
 from tfmmrec.types import DataError, UsageError
 
 
-@pytest.fixture(scope="module")
-def model(exported):
-    return load_exported(exported)
+@pytest.fixture
+def model(loaded):
+    return loaded
 
 
 def test_a_signature_is_asked_for_one_row(model, served):
@@ -44,11 +44,11 @@ def test_which_filter_values_candidates_have(model):
     assert model.absent_values([]) == []
 
 
-def test_of_two_models_either_may_look(exported_cascade):
-    model = load_exported(exported_cascade)
+def test_of_two_models_either_may_look(loaded_cascade, monkeypatch):
+    model = loaded_cascade
     assert model.looks_at("query", "age") and not model.looks_at("query", "genre")
     own = {name: value for name, value in model._module.weights.items() if name.startswith("ranker/")}
-    model._module.weights = own
+    monkeypatch.setattr(model._module, "weights", own)
     assert model.looks_at("query", "age") and model.knows_value("candidate", "genre", "folk")
     assert not model.knows_value("candidate", "genre", "polka")
 

@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.raw_encoding import encode_candidates
 
 
-@pytest.fixture(scope="module")
-def model(exported):
-    return load_exported(exported)
+@pytest.fixture
+def model(loaded):
+    return loaded
 
 
 def test_vectors_are_those_of_the_index(model, song_dataset):

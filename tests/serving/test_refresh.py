@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -40,28 +42,28 @@ def rows_encoded(model):
 
 @pytest.mark.parametrize("kind", ["retrieval", pytest.param("cascade", marks=pytest.mark.slow)])
 def test_the_refreshed_export_is_the_one_that_has_had_the_candidates(
-    kind, request, smaller, exported, song_run, ranking_run, song_dataset, tmp_path
+    kind, request, smaller, loaded, song_run, ranking_run, song_dataset, tmp_path
 ):
     """s26 to s29 are new, s24 and s25 are given as they were."""
-    old, whole = smaller, exported
+    old, expected = smaller, loaded
     if kind == "cascade":
         less = first_candidates(song_dataset, LESS)
         old = export_run(ranking_run, tmp_path / "smaller", less, retriever=song_run)
-        whole = request.getfixturevalue("exported_cascade")
+        expected = request.getfixturevalue("loaded_cascade")
     table = write_candidates(tmp_path / "new.parquet", song_dataset, list(range(24, 30)))
     done = refresh_index(old, tmp_path / "new", table)
     assert done.counts() == {
         "num_candidates": 30, "added": 4, "changed": 0, "unchanged": 2, "removed": 0, "encoded": 4
     }  # fmt: skip
     assert not done.issues and not done.notes
-    new, expected = load_exported(tmp_path / "new"), load_exported(whole)
+    new = load_exported(tmp_path / "new")
     assert new.candidates.to_pylist() == expected.candidates.to_pylist()
     wanted = tables(expected)
     assert set(tables(new)) == set(wanted)
     for name, table in tables(new).items():
         np.testing.assert_allclose(table, wanted[name], rtol=1e-4, atol=1e-5, err_msg=name)
     assert read_contents(new.path) == read_contents(expected.path)
-    sizes, wanted_sizes = read_extra(new.path, "size.json"), read_extra(whole, "size.json")
+    sizes, wanted_sizes = read_extra(new.path, "size.json"), read_extra(expected.path, "size.json")
     assert sizes["index"] == wanted_sizes["index"]
     assert sizes["content_sample"] == read_extra(old, "size.json")["content_sample"], "a sample of the old ones stays"
     arrays = [entry for group in sizes.values() if isinstance(group, dict) for entry in group.values()]
@@ -110,9 +112,8 @@ def test_only_what_is_new_or_has_changed_is_encoded(smaller, song_dataset, tmp_p
     assert new.absent_values(["genre=polka", "genre=folk", "genre=swing"]) == ["genre=swing"]
     assert new.display_of(["s12"])[0]["title"] == "something else altogether"
     assert after["popularity"].tolist() == [*before["popularity"], 0, 0, 0]
-    again = load_exported(tmp_path / "new")
-    asked = rows_encoded(again)
-    assert refresh_index(again, tmp_path / "newer", table).counts() == {
+    asked = rows_encoded(new)
+    assert refresh_index(new, tmp_path / "newer", table).counts() == {
         "num_candidates": 29, "added": 0, "changed": 0, "unchanged": 19, "removed": 0, "encoded": 0
     }  # fmt: skip
     assert not asked
@@ -124,11 +125,11 @@ def _described(model, table, id):
     return {f"candidate_{name}": row[name] for name in features if row[name] is not None}
 
 
-def test_removed_candidates_are_gone_everywhere(smaller, tmp_path):
+def test_removed_candidates_are_gone_everywhere(smaller, loaded_smaller, tmp_path):
     queries = read_evaluation(smaller)
     gone = [*queries.positives[0], "s3", "s999"]
     done = refresh_index(smaller, tmp_path / "new", removed=gone)
-    new, old = load_exported(tmp_path / "new"), load_exported(smaller)
+    new, old = load_exported(tmp_path / "new"), loaded_smaller
     assert (done.num_candidates, done.removed, done.encoded) == (LESS - len(gone) + 1, len(gone) - 1, 0)
     assert done.notes[0] == "to be removed, but not in the index: s999"
     assert done.notes[1].startswith("1 of the ") and "looked for removed candidates only" in done.notes[1]
@@ -177,7 +178,7 @@ def test_a_picture_or_sound_that_cannot_be_read_is_counted_and_survived(tmp_path
     )
 
 
-def test_a_candidate_that_the_model_cannot_encode_is_left_out(smaller, song_dataset, tmp_path):
+def test_a_candidate_that_the_model_cannot_encode_is_left_out(smaller, loaded_smaller, song_dataset, tmp_path):
     """A new one is not taken in; of an old one everything stays."""
     table = write_candidates(tmp_path / "new.parquet", song_dataset, [0, 26, 27], title=["broken", "new", "broken"])
     model = load_exported(smaller)
@@ -196,7 +197,7 @@ def test_a_candidate_that_the_model_cannot_encode_is_left_out(smaller, song_data
     assert done.issues[0].count == 2 and "row 1: it has no finite vector" in str(done.issues[0])
     new = load_exported(tmp_path / "new")
     np.testing.assert_array_equal(tables(new)["vectors"][:LESS], before)
-    assert new.display_of(["s0"]) == load_exported(smaller).display_of(["s0"])
+    assert new.display_of(["s0"]) == loaded_smaller.display_of(["s0"])
     assert new.rows_of(["s26", "s27"]) == [26, -1]
     broken = write_candidates(tmp_path / "broken.parquet", song_dataset, [0, 27], title=["broken"] * 2)
     with pytest.raises(
@@ -206,19 +207,17 @@ def test_a_candidate_that_the_model_cannot_encode_is_left_out(smaller, song_data
     assert not (tmp_path / "newest").exists()
 
 
-def test_refusals(smaller, song_dataset, tmp_path):
+def test_refusals(smaller, loaded_smaller, song_dataset, tmp_path, monkeypatch):
     table = write_candidates(tmp_path / "new.parquet", song_dataset, [0, 26])
     to = tmp_path / "new"
     with pytest.raises(UsageError, match="nothing is asked of the index"):
         refresh_index(smaller, to)
     with pytest.raises(DataError, match="'s26' is to be removed, too"):
-        refresh_index(smaller, to, table, ["s26"])
+        refresh_index(loaded_smaller, to, table, ["s26"])
     with pytest.raises(UsageError, match="every candidate is to be removed"):
-        refresh_index(smaller, to, removed=[f"s{i}" for i in range(30)])
+        refresh_index(loaded_smaller, to, removed=[f"s{i}" for i in range(30)])
     assert not to.exists()
-    (smaller / "assets.extra" / "contents.parquet").rename(tmp_path / "aside")
-    try:
-        with pytest.raises(DataError, match="does not remember its candidates' contents"):
-            refresh_index(smaller, to, table)
-    finally:
-        (tmp_path / "aside").rename(smaller / "assets.extra" / "contents.parquet")
+    (shutil.copytree(smaller, tmp_path / "older") / "assets.extra" / "contents.parquet").unlink()
+    monkeypatch.setattr(loaded_smaller, "path", str(tmp_path / "older"))
+    with pytest.raises(DataError, match="does not remember its candidates' contents"):
+        refresh_index(loaded_smaller, to, table)

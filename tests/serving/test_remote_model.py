@@ -3,7 +3,6 @@ import pytest
 from tfmmrec.serving.answers import answer
 from tfmmrec.serving.client import connect
 from tfmmrec.serving.described_model import read_description
-from tfmmrec.serving.exported_model import load_exported
 from tfmmrec.serving.remote_model import RemoteModel
 from tfmmrec.types import UsageError
 
@@ -22,9 +21,9 @@ def client(request, song_server):
         yield made
 
 
-@pytest.fixture(scope="module")
-def here(exported):
-    return load_exported(exported)
+@pytest.fixture
+def here(loaded):
+    return loaded
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=str)

@@ -13,13 +13,13 @@ from tfmmrec.serving.replay import different, own_answer, replay_check, unsound,
 from tfmmrec.serving.warmup import WARMUP_FILE
 
 
-@pytest.fixture(scope="module")
-def model(exported):
-    return load_exported(exported)
+@pytest.fixture
+def model(loaded):
+    return loaded
 
 
-@pytest.fixture(scope="module")
-def request_of_two(model):
+@pytest.fixture
+def request_of_two():
     """Two rows to `recommend`, with k = 3."""
     import tensorflow as tf
 
@@ -97,6 +97,14 @@ def test_answers_that_differ():
     assert "has the shape [2, 6], and [2, 3] here" in different(wide, _answer())
     sources = [{"source": np.array([name], object)} for name in (b"query", b"popular")]
     assert different(*sources) == "source are others than here"
+
+
+@pytest.mark.parametrize(
+    ("fixture", "requests"), [("exported_ranker", 12), pytest.param("exported", 32, marks=pytest.mark.slow)]
+)
+def test_a_fresh_process_answers_as_here(fixture, requests, request):
+    check = replay_check(load_exported(request.getfixturevalue(fixture)))
+    assert check.passed and check.says == f"{requests} warmup requests in a fresh process, answered as here"
 
 
 def test_a_model_whose_weights_are_not_those_that_were_measured(model, exported, tmp_path):

@@ -29,12 +29,6 @@ def test_a_cascade_holds_both_models_and_nothing_twice(cascade, served, ranking_
     assert set(cascade.arrays()["index"]) - set(served.arrays()["index"]) == {"parts"}
 
 
-def test_lengths_are_the_model_s_own_unless_chosen(served, song_run, song_dataset):
-    assert served.inputs("recommend")["history"].spec.shape[1] == 5
-    chosen = serve_run(song_run, song_dataset, lengths=ListLengths(history=2))
-    assert chosen.inputs("recommend")["history"].spec.shape[1] == 2
-
-
 @pytest.mark.parametrize("timed", [True, False])
 def test_each_model_has_the_histories_it_was_measured_with(timed, song_dataset, song_run, tmp_path):
     """Without times a capped history is a choice by the run's seed."""
