@@ -77,7 +77,7 @@ docs: setup
 		sed -i -e '/<!-- zoo:begin -->/,/<!-- zoo:end -->/{//!d}' -e '/<!-- zoo:begin -->/r /dev/stdin' README.md
 
 compat: $(VENV_COMPAT)/$(STAMP)
-	$(VENV_COMPAT)/bin/python -m pytest -q tests/compat $(PYTEST_ARGS)
+	$(VENV_COMPAT)/bin/python -m pytest -q tests/compat -m "slow or not slow" $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV_COMPAT) demo build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -105,8 +105,9 @@ def test_held_out_ratings_are_unknown_to_the_model_that_is_validated(tmp_path, m
         return model
 
     monkeypatch.setattr("tfmmrec.training.build_model", noted_build)
-    options = TrainingOptions(epochs=1, batch_size=64)
-    train(dataset, tmp_path / "run", "multitask", SMALL | {"category_weight": 0.0}, options, progress=False)
+    options = TrainingOptions(epochs=1, batch_size=64, image_steps=0)
+    own = SMALL | {"image_size": 16, "text_dim": 5, "feature_dim": 6, "category_weight": 0.0}
+    train(dataset, tmp_path / "run", "multitask", own, options, progress=False)
     fit_part, _ = hold_out(dataset.train, options.validation_share, options.seed)
     mean = np.nanmean(dataset.train.columns["rating"])
     select, refit = (rating_biases(part, mean).of_queries for part in (fit_part, dataset.train))
@@ -208,17 +209,12 @@ def test_the_learning_rate_falls_where_it_is_to(tmp_path):
     assert [rate for _, rate in rates] == pytest.approx([0.03] * len(rates))
 
 
-def test_tensorboard_has_logs_of_both_phases(tmp_path):
-    run = learn(tmp_path / "run", "id_only", epochs=1, tensorboard=True)
+def test_on_demand_tensorboard_has_logs_of_both_phases_and_progress_is_shown(run, tmp_path, capsys):
+    learn(tmp_path / "quiet", "id_only", epochs=1, refit=False)
+    assert capsys.readouterr().err == "" and not (run.path / "tensorboard").exists()
+    other = learn(tmp_path / "run", "id_only", epochs=1, tensorboard=True, progress=True)
     for phase in ("select", "refit"):
-        assert list((run.path / "tensorboard" / phase).rglob("events.out.tfevents*")), phase
-    assert not (learn(tmp_path / "other", "id_only", epochs=1, refit=False).path / "tensorboard").exists()
-
-
-def test_progress_is_shown_on_demand(tmp_path, capsys):
-    learn(tmp_path / "quiet", "id_only", epochs=1)
-    assert capsys.readouterr().err == ""
-    learn(tmp_path / "run", "id_only", epochs=1, progress=True)
+        assert list((other.path / "tensorboard" / phase).rglob("events.out.tfevents*")), phase
     shown = capsys.readouterr()
     assert shown.out == "" and "choosing the epoch: loss" in shown.err and "refit on all of train: loss" in shown.err
 

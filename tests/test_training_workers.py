@@ -120,6 +120,7 @@ def test_a_killed_worker_ends_the_others_and_all_go_on(data, tmp_path, killed):
     assert_equal(both, whole)
 
 
+@pytest.mark.slow
 def test_a_chief_that_cannot_begin_ends_the_others(data, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfmmrec.data.dataset import load_dataset
@@ -52,6 +53,7 @@ def test_a_fusion_and_a_loss_train():
     assert gradients and all(gradient is not None for gradient in gradients)
 
 
+@pytest.mark.slow  # of the TensorFlow that all tests run on, tests/cli/test_demo.py goes this way
 def test_from_a_catalogue_to_an_answer(tmp_path):
     dataset = load_dataset(write_fashion(tmp_path / "fashion", 0, 120, 60, 600))
     options = TrainingOptions(epochs=2, batch_size=32, validate_every=1, image_steps=2)
