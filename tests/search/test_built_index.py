@@ -53,11 +53,11 @@ def test_scann():
 
 def test_scann_needs_some_candidates():
     pytest.importorskip("scann")
-    with pytest.raises(UsageError, match="at least 16 candidates.*got 10 candidates and 3 cells; choose exact"):
+    with pytest.raises(UsageError, match="at least 16 candidates.*got 10 candidates and 6 cells; choose exact"):
         build_index(IndexSettings(kind="scann"), (IDS[:10], VECTORS[:10]), lambda: QUERIES)
 
 
 @pytest.mark.parametrize("given", [{}, {"probes": 3}])
 def test_no_queries(given):
     index, described = _build(QUERIES[:0], kind="ivf", **given)
-    assert described == {"kind": "ivf", "cells": 24, "probes": given.get("probes", 24), "dtype": "int8", "queries": 0}
+    assert described == {"kind": "ivf", "cells": 49, "probes": given.get("probes", 49), "dtype": "int8", "queries": 0}
