@@ -21,8 +21,9 @@ BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 STAMP := .tfmmrec-installed
 
-# pytest's own processes: two, because the tests are many small graphs, each traced by a single thread.
-PYTEST := -m pytest -n 2 --dist loadfile
+# pytest's own processes: two, because the tests are many small graphs, each traced by a single thread. Files come in the
+# order of tests/conftest.py; by default those of few tests, which are the longest, would come last.
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-tfx lint format docs compat clean
