@@ -50,13 +50,21 @@ CASES: dict[str, ServedCase] = {
     "sounds and videos": ServedCase(
         "recordings", "two_tower", (("audio_seconds", 0.2), ("video_frames", 3), ("video_pooling", "gru"))
     ),
-    "late": ServedCase("songs", "two_tower", (("fusion", "late"),)),
+    "late, transformer": ServedCase(
+        "songs", "two_tower", (("fusion", "late"), ("history_encoder", "transformer"), ("loss", "sampled_softmax"))
+    ),
     "hybrid": ServedCase("songs", "two_tower", (("fusion", "hybrid"), ("history_tower", False))),
-    "aligned": ServedCase("songs", "two_tower", (("alignment", ("conversion", "subspace")),)),
+    "aligned, hashed ids, lstm": ServedCase(
+        "songs",
+        "two_tower",
+        (
+            ("alignment", ("conversion", "subspace")),
+            ("identifier", "hashed"),
+            ("query_id", True),
+            ("history_encoder", "lstm"),
+        ),
+    ),
     "graph": ServedCase("songs", "two_tower", (("fusion", "graph"),)),
-    "hashed ids": ServedCase("songs", "two_tower", (("identifier", "hashed"), ("query_id", True))),
-    "transformer": ServedCase("songs", "two_tower", (("history_encoder", "transformer"),)),
-    "lstm": ServedCase("songs", "two_tower", (("history_encoder", "lstm"), ("loss", "sampled_softmax"))),
     "features alone": ServedCase("songs", "two_tower", (("query_id", False), ("history", False))),
     "no query features": ServedCase("plain", "two_tower", (("normalize", True),)),
 }
@@ -66,8 +74,9 @@ RANKING_CASES: dict[str, ServedCase] = {
 }
 """Each is exported alone, and behind a retrieval model."""
 
-REWRITTEN = ("every kind of feature", "ranker")
-"""Cases whose graphs are run as a server rewrites them: the one with the most kinds of operations, and a cascade."""
+REWRITTEN = ("hybrid", "ranker")
+"""Cases whose graphs are run as a server rewrites them, which takes a minute: one of every kind of feature, and a
+cascade."""
 QUICK = ("every kind of feature",)
 """What `make test` tries: every export costs some 15 seconds of a processor until it has answered. `tests/serving` asks
 a ranking model, alone and behind a retriever, in the tests' own process."""

@@ -30,13 +30,16 @@ NOTHING = {
     ids=["history tower", "one table", "factors"],
 )
 def reindexed(request, tmp_path_factory):
-    """A model of 30 songs, and the same with 50."""
+    """A model of 30 songs, the same with 50, and what both answer."""
     folder = tmp_path_factory.mktemp("reindex")
     few, many = songs(num_candidates=30), songs(num_candidates=50)
     run = make_run(request.param, few, folder / "run")
     old, new = export_run(run, folder / "old", few), folder / "new"
     reindex(old, new, run, many)
-    return old, new, PythonModel(run, many, few), many
+    length = many.schema.queries.history.length
+    one = [("embed_query", {"query_id": np.array([""]), "history": np.array([["s40"] + [""] * (length - 1)])})]
+    answers = ask_stock_runtime([(old, one), (new, [*one, *_requests(length)])], folder, as_it_is)
+    return old, new, PythonModel(run, many, few), many, answers
 
 
 def _defaults(path):
@@ -46,28 +49,27 @@ def _defaults(path):
 
 
 def test_signatures_and_their_defaults_are_kept(reindexed):
-    old, new, _, _ = reindexed
+    old, new, *_ = reindexed
     assert _defaults(new) == _defaults(old)
     assert len(_defaults(new)["recommend"][1]) > 5
 
 
-def test_every_answer_is_by_the_new_candidates(reindexed, tmp_path):
-    _, new, model, dataset = reindexed
-    one = np.array(["s40"])
-    length = dataset.schema.queries.history.length
+def _requests(length):
     history = np.array([["s40", "s2"] + [""] * (length - 2)])
     artist = np.array([["artist=artist 3"] + [""] * 15])
-    requests = [
-        ("similar", {"candidate_id": one, "k": np.array([50], np.int32)}),
+    return [
+        ("similar", {"candidate_id": np.array(["s40"]), "k": np.array([50], np.int32)}),
         ("recommend", {"query_id": np.array(["q1"]), "history": history, "k": np.array([50], np.int32)}),
         ("recommend", {"query_id": np.array(["nobody"]), "allow": artist, "k": np.array([50], np.int32)}),
         ("embed_query", {"query_id": np.array(["q1"]), "history": history}),
         ("recommend", {"query_id": np.array(["q1"]), "k": np.array([50], np.int32)}),
         ("embed_query", {"query_id": np.array(["q1"])}),
     ]
-    [[similar, recommended, popular, embedded, alone, embedded_alone]] = ask_stock_runtime(
-        [(new, requests)], tmp_path, as_it_is
-    )
+
+
+def test_every_answer_is_by_the_new_candidates(reindexed):
+    _, _, model, dataset, [_, [_, similar, recommended, popular, embedded, alone, embedded_alone]] = reindexed
+    length = dataset.schema.queries.history.length
     cosines = model.cosines(model.vectors[40:41] - model.vectors.mean(axis=0))[0]
     cosines[40] = -np.inf
     check_ranking(model, similar, 0, cosines, 50)
@@ -86,12 +88,10 @@ def test_every_answer_is_by_the_new_candidates(reindexed, tmp_path):
     assert popular["source"].tolist() == [b"popular"]
 
 
-def test_a_new_candidate_in_a_history_counts(reindexed, tmp_path):
-    old, new, model, dataset = reindexed
+def test_a_new_candidate_in_a_history_counts(reindexed):
+    _, _, model, dataset, [[before], [after, *_]] = reindexed
     length = dataset.schema.queries.history.length
     history = np.array([["s40"] + [""] * (length - 1)])
-    request = [("embed_query", {"query_id": np.array([""]), "history": history})]
-    [[before], [after]] = ask_stock_runtime([(old, request), (new, request)], tmp_path, as_it_is)
     nothing = np.array([[""] * length])
     empty = np.array([""])
     np.testing.assert_allclose(
