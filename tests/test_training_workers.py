@@ -12,6 +12,7 @@ import pytest
 
 from tests.test_workers import free_ports
 from tests.train_process import settings, start_training
+from tfmmrec.cli.main import main
 from tfmmrec.data.fashion import write_fashion
 from tfmmrec.runs import Run, load_run
 
@@ -41,9 +42,13 @@ def data(tmp_path_factory) -> Path:
     return write_fashion(folder, num_candidates=100, num_queries=60, num_interactions=700)
 
 
+def arguments(model: str) -> list[str]:
+    return ["--model", model, "--no-refit", *settings(*SETTINGS[model], "patience=99")]
+
+
 def start(data: Path, run: Path, model: str, *more: str) -> subprocess.Popen:
     """`tfmmrec train` in a process of its own; what it says goes to a file beside the run."""
-    own = ["--model", model, "--no-refit", *settings(*SETTINGS[model], "patience=99")]
+    own = arguments(model)
     index = more[more.index("--worker-index") + 1] if "--worker-index" in more else "0"
     return start_training(data, run, log_of(run, index), *own, *more, TF_FORCE_GPU_ALLOW_GROWTH="true")
 
@@ -93,8 +98,10 @@ def assert_equal(one: Run, other: Run, share: float = 0.0) -> None:
 )
 def test_two_workers_train_what_one_process_trains(data, tmp_path, model):
     """Twenty steps of the same global batches, negatives from both."""
-    alone = finished([start(data, tmp_path / "alone", model, "--epochs", "2", "--strategy", "cpu")], tmp_path / "alone")
-    both = finished(start_both(data, tmp_path / "both", model, "--epochs", "2"), tmp_path / "both")
+    processes = start_both(data, tmp_path / "both", model, "--epochs", "2")
+    own = *arguments(model), "--epochs", "2", "--strategy", "cpu"
+    assert main(["train", str(data), "--run", str(tmp_path / "alone"), *own]) == 0
+    both, alone = finished(processes, tmp_path / "both"), load_run(tmp_path / "alone")
     assert_equal(both, alone, 0.0 if model == "two_tower" else 0.02)
     assert not list((tmp_path / "both").rglob("worker-*"))
     assert "Wrote" in log_of(tmp_path / "both", 0).read_text()
