@@ -27,7 +27,9 @@ class DirectOptions(Options):
         parser.add_argument("--direct_num_workers", type=int)
 
 
-@pytest.mark.parametrize("runner", [[], ["--runner=apache_beam.runners.FnApiRunner"], ["--runner", "DirectRunner"]])
+@pytest.mark.parametrize(
+    "runner", [[], ["--runner=apache_beam.runners.FnApiRunner"], ["--runner", "DirectRunner"], ["--runner=direct"]]
+)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -44,7 +46,8 @@ def test_what_nobody_reads_is_refused(runner, flags, message):
 
 
 def test_a_runner_that_hands_flags_on_gets_all_but_near_ones():
-    check_flags(PARSER, ["--runner=SparkRunner", "--spark-conf", "a", "--direct-num-workers=2"], Options)
+    check_flags(PARSER, ["--runner=SparkRunner", "--spark-conf", "max-rejected", "--direct-num-workers=2"], Options)
+    check_flags(PARSER, ["--runner=DataflowRunner", "--no_such_experiment=1"], Options)
     with pytest.raises(UsageError, match="did you mean --max-rejected"):
         check_flags(PARSER, ["--runner=SparkRunner", "--max-rejects=1"], Options)
 

@@ -227,8 +227,8 @@ def test_workers_that_cannot_be(data, tmp_path, capsys, monkeypatch, given, told
 
 
 def test_alone_though_there_is_a_cluster(data, tmp_path, capsys, monkeypatch):
-    """By any other strategy than multiworker each process trains for itself, and writes what it is told to."""
-    cluster = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "worker", "index": 1}}
+    """By any other strategy than multiworker each process trains for itself, whatever TF_CONFIG says of its task."""
+    cluster = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "evaluator", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     assert main(["train", str(data), "--run", str(tmp_path / "run"), *SMALL, "--strategy", "cpu"]) == 0
     assert f"Wrote {tmp_path / 'run'}. Next:" in capsys.readouterr().out and read_config(tmp_path / "run").finished

@@ -29,6 +29,7 @@ def test_hidden_words_are_found_again(tmp_path):
     assert done["contents_fingerprint"] == found.contents.fingerprint and done["num_absent"] == NUM_ABSENT
     assert done["loss"] == {"chance": found.fitted.chance, "before": before.valid_loss, "after": best.valid_loss}
     assert done["options"]["learning_rate"] == 1e-3 and done["options"]["epochs"] == 15
+    check_options("masked_token", PretrainingOptions(**done["options"]))  # what is recorded can be asked for again
     assert not card["untrained"]
 
 

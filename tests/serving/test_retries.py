@@ -84,6 +84,16 @@ def test_a_server_that_is_loading_is_asked_until_the_deadline():
     )
 
 
+def test_the_last_attempt_that_the_deadline_cuts_off_does_not_hide_that_the_server_is_loading():
+    loading = ServerError("UNAVAILABLE", "version 1 of shop is being loaded; try again", "a", is_transient=True)
+    cut_off = ServerError("DEADLINE_EXCEEDED", "no answer within 0.02 s", "a")
+    found, given, _ = _call(Retries(), [loading, loading, cut_off], deadline=10.0)
+    assert found.code == "DEADLINE_EXCEEDED" and len(given) == 3
+    assert found.message.startswith("no answer within 10 s; the last of 3 attempts: version 1 of shop is being loaded")
+    assert "a longer deadline" in found.message
+    assert _call(Retries(), [BUSY, cut_off])[0] is cut_off
+
+
 def test_what_cannot_be():
     with pytest.raises(UsageError, match="attempts must be at least 1, got 0"):
         Retries(attempts=0)

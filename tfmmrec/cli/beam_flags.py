@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from tfmmrec.types import UsageError
 
 _ALIKE = 0.8
-_CLOSED = ("", "DirectRunner", "FnApiRunner", "DataflowRunner")
-"""Runners whose flags Beam knows all of; others hand on what it does not know."""
+_CLOSED = ("", "direct", "switchingdirect", "bundlebaseddirect", "fnapi")
+"""Runners on one machine, whose flags Beam knows all of; others hand on what it does not know."""
 
 
 def check_flags(parser: argparse.ArgumentParser, flags: Sequence[str], options: type) -> None:
@@ -30,8 +30,8 @@ def check_flags(parser: argparse.ArgumentParser, flags: Sequence[str], options: 
         part._add_argparse_args(beam)
     given, unknown = beam.parse_known_args(list(flags))
     own = _flags_of(parser)
-    is_closed = (given.runner or "").rpartition(".")[2] in _CLOSED
-    for argument in unknown:
+    is_closed = (given.runner or "").rpartition(".")[2].lower().removesuffix("runner") in _CLOSED
+    for argument in unknown if is_closed else [argument for argument in unknown if argument.startswith("-")]:
         flag = argument.split("=")[0]
         near = difflib.get_close_matches(flag, own + _flags_of(beam) if is_closed else own, n=1, cutoff=_ALIKE)
         if near or is_closed:

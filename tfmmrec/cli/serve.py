@@ -51,7 +51,7 @@ def serve(
 
     TensorFlow Serving itself is run where its binary or Docker with its image is here; else a small server that speaks
     the same protocol and is meant for development, which at Ctrl-C or SIGTERM finishes what is under way; while
-    its first version is being loaded it leaves at once.
+    its first version is being loaded it leaves without it, within seconds.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"--runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
@@ -153,14 +153,17 @@ def _run_development(model: Path, name: str, why: str, options: dict[str, Any]) 
         if is_first and server.versions.current is None:
             raise _Stopped  # out of the loading of the first version, which may take long
 
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    earlier: dict[int, Any] = {}
     try:
         with contextlib.suppress(_Stopped):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                earlier[number] = signal.signal(number, stop)
             server.start()
             state = "Ready" if server.versions.current is not None else "Waiting for a version that can be loaded"
             _say(f"{state}: REST {server.rest_url}, gRPC {server.grpc_url}")
             asked_to_stop.wait()
-        _say("Finishing what is under way ..." if server.versions.current is not None else "Nothing was served yet.")
+        was_serving = server.versions.current is not None or server.admission.num_answered
+        _say("Finishing what is under way ..." if was_serving else "Nothing was served yet.")
         drained = server.stop()
     finally:
         for number, handler in earlier.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,12 @@ from tfmmrec.cli.output import Json, console
 from tfmmrec.cli.quiet import import_tensorflow
 from tfmmrec.cli.settings import divide_settings, parse_settings
 from tfmmrec.types import UsageError
+
+if TYPE_CHECKING:
+    from tfmmrec.run_config import RunConfig
+
+_ALONE = ("cpu", "mirrored", "tpu")
+"""Strategies of one process."""
 
 
 def train(
@@ -91,7 +98,9 @@ def train(
     }
     settings = parse_settings(set_ or [])
     begun = _begun(run) if resume else None
-    _check_folders(dataset, config, start_from if begun is None else None)
+    chosen = (strategy or settings.get("strategy", "auto")) if begun is None else begun.options.get("strategy", "auto")
+    if chosen in _ALONE or not os.environ.get("TF_CONFIG"):  # several processes meet first: all learn what is wrong
+        _check_folders(dataset, config, start_from if begun is None else None)
     import_tensorflow()
     from tfmmrec.data.dataset import load_dataset
     from tfmmrec.parameter_servers.supported import check_settings
@@ -140,7 +149,7 @@ def train(
     return answer
 
 
-def _begun(run: Path):
+def _begun(run: Path) -> RunConfig | None:
     """The config of a run that --resume goes on with; None where it had not begun yet."""
     from tfmmrec.run_config import read_config
 
@@ -149,12 +158,9 @@ def _begun(run: Path):
 
 def _check_folders(dataset: Path, config: Path | None, start_from: Path | None) -> None:
     """Refuses folders that hold something else, before TensorFlow is imported."""
-    from tfmmrec.cluster import has_servers, read_cluster
     from tfmmrec.data.config import read_schema
     from tfmmrec.run_config import read_finished
 
-    if has_servers(read_cluster()):
-        return  # who only does what the chief says reads neither
     read_schema(dataset, config)
     if start_from is not None:
         read_finished(start_from)

@@ -43,7 +43,7 @@ def field_towers(
         query_identifier_dropout: the same for query ids.
         identifier: table (a row for each id), or hashed or quotient_remainder, where ids share fewer rows, see
             `HashedIdentifier` and `QuotientRemainderIdentifier`; tpu_embedding, see `TpuIdentifier`; both sides' ids.
-        identifier_buckets: rows that candidate ids share, fewer than ids; a quarter of them when None.
+        identifier_buckets: rows that candidate ids share; a quarter of the ids when None.
         query_identifier_buckets: the same for query ids.
         history_dropout: share of a history's entries left out in training.
         **encoding: of candidates' features, as `feature_encoder` takes it; those of queries are encoded in every step.

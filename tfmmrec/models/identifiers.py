@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from tfmmrec.encoders.encoder import Encoder
@@ -11,6 +12,7 @@ from tfmmrec.encoders.quotient_remainder_identifier import QuotientRemainderIden
 from tfmmrec.encoders.tpu_identifier import TpuIdentifier
 from tfmmrec.types import UsageError
 
+_LOG = logging.getLogger(__name__)
 _SHARED: dict[str, type[Encoder]] = {"hashed": HashedIdentifier, "quotient_remainder": QuotientRemainderIdentifier}
 IDENTIFIERS: tuple[str, ...] = ("table", *_SHARED, "tpu_embedding")
 
@@ -30,21 +32,23 @@ def identifier_encoder(
         ids: the known ones.
         dim: size of their vectors.
         num_buckets: rows of the shared table, of all kinds but table and tpu_embedding; a quarter of the ids when None.
-            With as many rows as ids nothing would be saved, so fewer are asked for.
+            With as many rows as ids nothing is saved, which is told in a warning.
         dropout: share of the ids made absent in training.
         table: the encoder that the kind table means.
 
     Raises:
-        UsageError: a number out of range, or not fewer buckets than ids.
+        UsageError: a number out of range, or of quotient_remainder more buckets than ids.
     """
     if kind == "table":
         return table(ids, dim, dropout=dropout, name="id")
     if kind == "tpu_embedding":
         return TpuIdentifier(ids, dim, dropout=dropout, name="id")
     if num_buckets is not None and num_buckets >= len(ids):
-        raise UsageError(
-            f"{num_buckets} buckets (identifier_buckets, query_identifier_buckets) save nothing over a row for each of "
-            f"the {len(ids)} ids: take fewer, or leave them out for a quarter of the ids, or take identifier=table"
+        _LOG.warning(
+            "%d buckets (identifier_buckets, query_identifier_buckets) save nothing over a row for each of the %d ids: "
+            "take fewer, or leave them out for a quarter of the ids, or take identifier=table",
+            num_buckets,
+            len(ids),
         )
     quarter = max(-(-len(ids) // 4), 1)
     return _SHARED[kind](ids, dim, quarter if num_buckets is None else num_buckets, dropout=dropout, name="id")

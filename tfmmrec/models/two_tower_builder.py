@@ -91,7 +91,7 @@ def build_two_tower(
         identifier: table (a row for each id), or hashed or quotient_remainder, where ids share fewer rows, see
             `HashedIdentifier` and `QuotientRemainderIdentifier`; tpu_embedding, see `TpuIdentifier`; both sides' ids.
             fusion=graph and the like take table.
-        identifier_buckets: rows that candidate ids share, fewer than ids; a quarter of them when None.
+        identifier_buckets: rows that candidate ids share; a quarter of the ids when None.
         query_identifier_buckets: the same for query ids.
         content_weight: weight of the loss on content alone, see `TwoTower`.
         content_scale: length of a feature's vector in the candidates' fusions, see `EarlyFusion`.

@@ -107,7 +107,7 @@ def pretrain(
             place = _place(folder, feature, len(loaded))
             place.mkdir(exist_ok=True)
             done = {"objective": name, "feature": feature, "with": [other for other in loaded if other != feature]}
-            encoder.write(place, done | _record(catalogue, options, rates[feature], contents, fitted))
+            encoder.write(place, done | _record(catalogue, name, options, rates[feature], contents, fitted))
     return Pretrained(name, {feature: _place(Path(to), feature, len(loaded)) for feature in loaded}, contents, fitted)
 
 
@@ -163,10 +163,15 @@ def check_options(objective: str, options: PretrainingOptions) -> None:
     Raises:
         UsageError: there is one; the message names the objectives that it belongs to.
     """
-    for option in sorted(options.model_fields_set - set(OBJECTIVES[objective].own_options)):
+    for option in sorted(options.model_fields_set & _foreign_options(objective)):
         readers = [name for name, made in OBJECTIVES.items() if option in made.own_options]
-        if readers:
-            raise UsageError(f"{option} is an option of {' and '.join(readers)}, not of {objective}; leave it out")
+        raise UsageError(f"{option} is an option of {' and '.join(readers)}, not of {objective}; leave it out")
+
+
+def _foreign_options(objective: str) -> set[str]:
+    """Options that only others read."""
+    every = {option for made in OBJECTIVES.values() for option in made.own_options}
+    return every - set(OBJECTIVES[objective].own_options)
 
 
 def _small(catalogue: Catalogue, feature: str, folder: Path, seed: int) -> Path:
@@ -181,7 +186,7 @@ def _small(catalogue: Catalogue, feature: str, folder: Path, seed: int) -> Path:
 
 
 def _record(
-    catalogue: Catalogue, options: PretrainingOptions, rate: float, contents: Contents, fitted: Fitted
+    catalogue: Catalogue, objective: str, options: PretrainingOptions, rate: float, contents: Contents, fitted: Fitted
 ) -> dict[str, Any]:
     before = fitted.epochs[0]
     return {
@@ -193,7 +198,7 @@ def _record(
         "num_epochs": fitted.best.number,
         "loss": {"chance": fitted.chance, "before": before.valid_loss, "after": fitted.best.valid_loss},
         "accuracy": {"before": before.valid_accuracy, "after": fitted.best.valid_accuracy},
-        "options": options.model_dump() | {"learning_rate": rate},
+        "options": options.model_dump(exclude=_foreign_options(objective)) | {"learning_rate": rate},
         "version": tfmmrec.__version__,
     }
 

@@ -13,7 +13,7 @@ _ROWS_AT_ONCE = 16384
 def default_num_cells(num_candidates: int) -> int:
     """Twice the root of the number of candidates.
 
-    With so many a query reads a third to five sixths of the rows that it reads with half as many
+    With so many a query reads a third to four fifths of the rows that it reads with half as many
     (`benchmarks/cells.py`); with twice as many it reads fewer still, but the centres take four times as long to find.
     """
     return max(1, min(num_candidates, round(2 * num_candidates**0.5)))

@@ -65,18 +65,20 @@ class Retries:
         Raises:
             ServerError: the last attempt's, or DEADLINE_EXCEEDED with its words.
         """
-        end, left = clock() + deadline_seconds, self.attempts
+        end, left, loading = clock() + deadline_seconds, self.attempts, None
         for attempt in itertools.count(1):
             try:
                 return ask(max(end - clock(), 1e-3))
             except ServerError as error:
                 left -= self.attempts == 1 or not error.is_loading
-                if not error.is_transient or not left:
+                is_cut_off = loading is not None and error.code == "DEADLINE_EXCEEDED"
+                if not is_cut_off and (not error.is_transient or not left):
                     raise
+                loading = error if error.is_loading else loading if is_cut_off else None
                 pause = draw() * min(self.longest_seconds, self.first_seconds * 2 ** min(attempt - 1, _MOST_DOUBLED))
-                if clock() + pause >= end:
-                    words = f"no answer within {deadline_seconds:g} s; the last of {attempt} attempts: {error.message}"
-                    words += _LONGER if error.is_loading else ""
+                if is_cut_off or clock() + pause >= end:
+                    said = (loading or error).message + (_LONGER if loading else "")
+                    words = f"no answer within {deadline_seconds:g} s; the last of {attempt} attempts: {said}"
                     raise ServerError("DEADLINE_EXCEEDED", words, address) from error
             sleep(pause)
         raise AssertionError("unreachable: an attempt returns or raises")
