@@ -146,6 +146,7 @@ class Cells(tf.Module):
         numbers = pieces.rt_dense_values  # of tiles
         vectors = tf.cast(tf.gather(self.tiles.value(), numbers), tf.float32)
         flat = tf.reshape(vectors, [-1, self.centers.shape[1]])
+        # as `dot_products` of one query, and also traced, though not run, where a batch is known to be larger
         products = tf.linalg.matvec(flat, vector[0] * self.scale)[tf.newaxis]
         return Scanned(tf.reshape(tf.gather(self.tile_rows.value(), numbers), [-1]), products)
 
